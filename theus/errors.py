@@ -41,6 +41,7 @@ __all__ = [
     "SafetyTripError",
     "SchemaViolationError",
     "SettingsError",
+    "ShelfError",
     "SignalLaggedError",
     "SystemBusyError",
     "TaskTimeoutError",
@@ -48,6 +49,7 @@ __all__ = [
     "TransactionError",
     "TransactionStateError",
     "UndeclaredError",
+    "UnknownEntryError",
     "UnsupportedValueError",
     "VersionTooOldError",
     "WorkerDiedError",
@@ -216,6 +218,24 @@ class SettingsError(TheusError, ValueError):
 
     code = "T119"
     remedy = "Give the option one of the values the message names."
+
+
+class ShelfError(TheusError, ImportError):
+    """A file or entry point that should be one entry of a shelf cannot be.
+
+    Two entries have one key, or an entry is missing or of a wrong kind. Fields: ``shelf``
+    (package), ``places`` (modules or entry points at fault).
+    """
+
+    code = "T120"
+    remedy = "Correct or remove the modules or entry points that the message names."
+
+
+class UnknownEntryError(TheusError, KeyError):
+    """A name that no entry of a shelf has. Fields: ``key``, ``shelf``, ``known`` (names)."""
+
+    code = "T121"
+    remedy = "Use one of the names in the message, or install what provides the missing one."
 
 
 # --- contracts ------------------------------------------------------------------------------

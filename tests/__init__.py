@@ -1,0 +1,1 @@
+"""Tests of Theus; `CONTRIBUTING.md` says which folder proves what."""

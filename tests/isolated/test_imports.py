@@ -1,0 +1,73 @@
+"""What importing does not do; each check has its own interpreter and an empty folder."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.isolated import run_isolated
+from tests.support.paths import CORE
+from tests.support.py_sources import modules
+
+FORBIDDEN = ("numpy", "asyncio", "yaml", "pydantic", "click", "rich", "multiprocessing")
+COMPILED = [f"theus._core.{path.stem}" for path in sorted(CORE.glob("*.pyx"))]
+EVERY = [name for name in [*modules(), *COMPILED] if not name.endswith("__main__")]
+
+
+def imported(statement, tmp_path):
+    """Run ``statement`` and report what it loaded, started and wrote."""
+    folders = {name: tmp_path / name for name in ("home", "temp", "cwd")}
+    for folder in folders.values():
+        folder.mkdir()
+    report = tmp_path / "report.json"
+    done = run_isolated(
+        f"""
+        import json, os, sys
+        before = set(sys.modules)
+        {statement}
+        loaded = sorted(set(sys.modules) - before)
+        tasks = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
+        children = ""
+        if tasks and os.path.exists("/proc/self/task"):
+            with open(f"/proc/self/task/{{os.getpid()}}/children") as listing:
+                children = listing.read()
+        with open({str(report)!r}, "w") as out:
+            json.dump({{"loaded": loaded, "tasks": tasks, "children": children}}, out)
+        """,
+        cwd=folders["cwd"],
+        env={
+            "HOME": str(folders["home"]),
+            "XDG_DATA_HOME": str(folders["home"] / "data"),
+            "XDG_CACHE_HOME": str(folders["home"] / "cache"),
+            "TMPDIR": str(folders["temp"]),
+        },
+    )
+    found = json.loads(report.read_text())
+    found["printed"] = done.stdout + done.stderr
+    found["written"] = [str(path) for folder in folders.values() for path in folder.rglob("*")]
+    return found
+
+
+def test_import_theus_is_silent_and_light(tmp_path):
+    found = imported("import theus", tmp_path)
+    assert found["printed"] == ""
+    assert found["written"] == []
+    assert found["tasks"] == 1
+    assert found["children"] == ""
+    assert [name for name in found["loaded"] if name.split(".")[0] in FORBIDDEN] == []
+    assert [name for name in found["loaded"] if name.startswith("theus._core")] == []
+
+
+@pytest.mark.parametrize("module", EVERY)
+def test_a_module_can_be_imported_alone(module, tmp_path):
+    found = imported(f"import {module}", tmp_path)
+    assert found["printed"] == ""
+    assert found["written"] == []
+    assert found["children"] == ""
+
+
+@pytest.mark.parametrize("module", COMPILED)
+def test_the_core_is_light(module, tmp_path):
+    found = imported(f"import {module}", tmp_path)
+    assert [name for name in found["loaded"] if name.split(".")[0] in FORBIDDEN] == []
