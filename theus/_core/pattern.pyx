@@ -222,6 +222,16 @@ cdef tuple segments_of(str pattern):
     return tuple(segments)
 
 
+def pattern_keys(str pattern not None):
+    """The segments of a pattern as texts: names, numbers and globs; raises PathError."""
+    return tuple([segment[1] for segment in segments_of(pattern)])
+
+
+def is_exact(str pattern not None):
+    """Whether a pattern is the path of one place (no wildcards); raises PathError."""
+    return all([segment[0] == LITERAL for segment in segments_of(pattern)])
+
+
 cdef tuple texts_of(object patterns):
     if isinstance(patterns, (str, bytes)):
         raise PathError(
