@@ -1,0 +1,1 @@
+"""Everybody gets on: bounded attempts, leases, waiting."""

@@ -1,0 +1,1 @@
+"""The compiled state core against the model."""
