@@ -27,6 +27,7 @@ __all__ = [
     "EngineClosedError",
     "FluxError",
     "HeavyGoneError",
+    "HeavyReadOnlyError",
     "HeavyZoneError",
     "HeavyZoneFullError",
     "ImmutableError",
@@ -42,7 +43,9 @@ __all__ = [
     "SchemaViolationError",
     "SettingsError",
     "ShelfError",
+    "SignalClosedError",
     "SignalLaggedError",
+    "SignalTimeoutError",
     "SystemBusyError",
     "TaskTimeoutError",
     "TheusError",
@@ -365,6 +368,13 @@ class HeavyGoneError(HeavyZoneError, LookupError):
     remedy = "Read the descriptor from the current state; do not keep old ones."
 
 
+class HeavyReadOnlyError(HeavyZoneError, ValueError):
+    """A write on an array that this process may only read. Fields: ``key``, ``segment``."""
+
+    code = "T503"
+    remedy = "Work on `array.copy()`, and put the result under a key of its own."
+
+
 class ParallelError(TheusError, RuntimeError):
     """Base of errors of the worker pools."""
 
@@ -408,3 +418,17 @@ class SignalLaggedError(TheusError, RuntimeError):
 
     code = "T601"
     remedy = "Receive faster, or subscribe with a larger capacity."
+
+
+class SignalClosedError(TheusError, RuntimeError):
+    """The hub or the receiver is closed; nothing will come any more."""
+
+    code = "T602"
+    remedy = "Stop receiving, or subscribe to a hub that is open."
+
+
+class SignalTimeoutError(TheusError, TimeoutError):
+    """No signal came within the time that the receiver was willing to wait."""
+
+    code = "T603"
+    remedy = "Call again, or wait longer."

@@ -1,0 +1,284 @@
+"""ShmArray: numpy arrays in shared memory that travel between processes as a passport.
+
+Pickling such an array, or any view of it, sends where its bytes lie (about 150 bytes), not
+the bytes. What decides is the address: only an array whose elements lie inside the mapping
+travels so. Whatever was computed from it is ordinary data and is pickled as such.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.shared_memory import SharedMemory
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from theus.errors import HeavyReadOnlyError
+from theus.heavy import window as windows
+from theus.heavy.descriptor import BufferDescriptor, c_strides, extent, layout
+from theus.heavy.dtypes import decode_dtype, encode_dtype
+from theus.heavy.names import parse_name
+from theus.heavy.segment import SafeSharedMemory, Segment
+from theus.heavy.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, DTypeLike
+
+__all__ = ["ShmArray", "array_over", "attach_array", "rebuild_shm_array"]
+
+
+class ShmArray(np.ndarray[Any, Any]):
+    """A numpy array whose elements lie in a shared segment.
+
+    Made by the allocator, by unpickling a passport, or around existing memory:
+
+    >>> array = ShmArray(np.ndarray((4,), "f8", buffer=shm.buf), shm=shm)  # doctest: +SKIP
+
+    Parameters
+    ----------
+    input_array:
+        The array to wrap (no copy).
+    shm:
+        The `SharedMemory` its elements lie in. The result has a mapping of its own, so closing
+        `shm` takes nothing away from it.
+
+    Slices, transposes, fields and other views are `ShmArray` and travel as passports too. A
+    copy or the result of a computation is a plain `numpy.ndarray`. Borrowers get read-only
+    memory: writing raises :class:`~theus.errors.HeavyReadOnlyError` (a `ValueError`).
+
+    As thread-safe as a numpy array: reading from many threads is fine.
+    """
+
+    _window: Window | None = None
+
+    def __new__(cls, input_array: ArrayLike, shm: SharedMemory | None = None) -> ShmArray:
+        source = np.asanyarray(input_array)
+        if shm is None:
+            return source.view(cls)
+        window = _window_on(shm)
+        start = np.frombuffer(shm.buf, dtype=np.uint8).__array_interface__["data"][0]
+        offset = source.__array_interface__["data"][0] - start
+        low, high = extent(source.shape, source.strides, source.itemsize)
+        if offset + low < 0 or offset + high > shm.size:
+            return source.view(cls)
+        made = array_over(
+            window, window.bytes(), source.shape, source.dtype, offset, source.strides, cls
+        )
+        made.flags.writeable = source.flags.writeable
+        return made
+
+    def __array_finalize__(self, obj: Any) -> None:
+        if self.base is not None:  # a view; what owns its data lies in no segment
+            self._window = getattr(obj, "_window", None)
+
+    def __array_wrap__(
+        self,
+        array: np.ndarray[Any, Any],
+        context: Any = None,
+        return_scalar: bool = False,
+    ) -> Any:
+        if array is self:
+            return self
+        if return_scalar and array.shape == ():
+            return array[()]
+        return np.asarray(array)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if not self.flags.writeable:
+            raise _readonly(self)
+        super().__setitem__(index, value)
+
+    @property
+    def shm(self) -> SharedMemory | None:
+        """The segment the elements lie in; None for ordinary data."""
+        return None if self._place() is None or self._window is None else self._window.handle
+
+    def descriptor(self) -> BufferDescriptor | None:
+        """Return the passport of this array; None for ordinary data (also an empty view)."""
+        offset = self._place()
+        if offset is None or self._window is None:
+            return None
+        name, key, generation = _identity(self._window)
+        return BufferDescriptor(
+            name,
+            self._window.segment.size,
+            self.shape,
+            encode_dtype(self.dtype),
+            offset,
+            self.strides,
+            generation,
+            not self.flags.writeable,
+            key,
+        )
+
+    def copy(self, order: Literal["K", "A", "C", "F"] | None = "C") -> np.ndarray[Any, Any]:  # type: ignore[override]
+        """Return a plain, private, writable copy."""
+        return np.array(self, order=order, copy=True, subok=False)
+
+    def __copy__(self) -> np.ndarray[Any, Any]:  # type: ignore[override]
+        return self.copy("K")
+
+    def __deepcopy__(self, memo: dict[int, Any] | None, /) -> np.ndarray[Any, Any]:  # type: ignore[override]
+        return self.copy("K")
+
+    def __reduce__(self) -> Any:
+        return self.__reduce_ex__(2)
+
+    def __reduce_ex__(self, protocol: Any, /) -> Any:
+        offset = self._place()
+        if offset is None or self._window is None:
+            plain = np.asarray(self)
+            if type(self) is ShmArray:
+                return plain.__reduce_ex__(protocol)
+            return _as_class, (type(self), plain)
+        name = self._window.segment.name
+        strides = None if self.flags.c_contiguous else self.strides
+        key = "" if parse_name(name) else self._window.key
+        passport = (
+            name,
+            self.shape,
+            encode_dtype(self.dtype),
+            offset,
+            strides,
+            not self.flags.writeable,
+            key,
+        )
+        return rebuild_shm_array, passport if type(self) is ShmArray else (*passport, type(self))
+
+    def _place(self) -> int | None:
+        """Where element zero lies in the segment; None when the array is not all inside it."""
+        if self._window is None or self.size == 0 or self.dtype.hasobject:
+            return None
+        low, high = extent(self.shape, self.strides, self.itemsize)
+        return self._window.offset_of(self, low, high)
+
+
+def _identity(window: Window) -> tuple[str, str, int]:
+    name = window.segment.name
+    parts = parse_name(name)
+    return (name, parts.key, parts.generation) if parts else (name, window.key, 0)
+
+
+def _readonly(array: ShmArray) -> HeavyReadOnlyError:
+    key = name = None
+    if array._window is not None:
+        name, key, _ = _identity(array._window)
+    return HeavyReadOnlyError(
+        f"heavy array {key or name or '(unnamed)'!r} is read-only here; nothing was written. "
+        "Compute into a copy (`array.copy()`) and return it, or put it under a key of its own; "
+        "only the process that allocated an array writes into it.",
+        key=key,
+        segment=name,
+    )
+
+
+def _window_on(shm: SharedMemory) -> Window:
+    """Return a window of ours on the memory of any SharedMemory."""
+    if isinstance(shm, (Segment, SafeSharedMemory)):
+        own = windows.held(shm.name)
+        if own is not None and own.segment is shm:
+            return own
+        window = Window(shm)
+        return window if shm.readonly else windows.hold(window)
+    own = windows.held(shm.name)
+    if own is not None and own.handle is shm:
+        return own
+    return windows.hold(Window(SafeSharedMemory.over(shm), handle=shm))
+
+
+def array_over(
+    window: Window,
+    pinned: np.ndarray[Any, Any],
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    offset: int,
+    strides: Sequence[int] | None,
+    cls: type[ShmArray] = ShmArray,
+) -> ShmArray:
+    """Return an array over pinned memory of a window.
+
+    Raises `ValueError` when it would not lie inside the segment.
+    """
+    steps = c_strides(shape, dtype.itemsize) if strides is None else strides
+    low, high = extent(shape, steps, dtype.itemsize)
+    if offset + low < 0 or offset + high > window.segment.size:
+        raise ValueError(
+            f"array of shape {tuple(shape)} at offset {offset} does not lie inside segment "
+            f"{window.segment.name!r} of {window.segment.size} bytes"
+        )
+    made = np.ndarray.__new__(cls, shape, dtype, buffer=pinned, offset=offset, strides=steps)
+    made._window = window
+    return made
+
+
+def _empty(shape: Sequence[int], dtype: np.dtype[Any], cls: type[ShmArray]) -> ShmArray:
+    return np.empty(shape, dtype).view(cls)
+
+
+def rebuild_shm_array(
+    name: str,
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    offset: int = 0,
+    strides: Sequence[int] | None = None,
+    readonly: bool = True,
+    key: str = "",
+    cls: type[ShmArray] = ShmArray,
+) -> ShmArray:
+    """Return the array a passport stands for, over the shared bytes, without a copy.
+
+    In the process that made the segment the same memory comes back, writable unless
+    `readonly`; every other process gets memory that cannot be written.
+
+    Raises
+    ------
+    HeavyGoneError
+        The segment does not exist any more.
+    HeavyZoneError
+        The segment belongs to another user or is too small.
+    TypeError, ValueError
+        The passport is damaged.
+    """
+    kind = decode_dtype(dtype) if isinstance(dtype, str) else dtype
+    checked, kind, nbytes = layout(tuple(shape) if isinstance(shape, list) else shape, kind)
+    if nbytes == 0:
+        return _empty(checked, kind, cls)
+    window, pinned = windows.attach(name, 1, readonly=True, key=key)
+    made = array_over(window, pinned, checked, kind, offset, strides, cls)
+    if readonly and made.flags.writeable:
+        made.flags.writeable = False
+    return made
+
+
+def attach_array(descriptor: BufferDescriptor, *, readonly: bool = True) -> ShmArray:
+    """Return the array of a descriptor, over the shared bytes, without a copy.
+
+    Parameters
+    ----------
+    readonly:
+        False maps the memory writable, also in a process that does not own it. Writes are
+        seen by everybody at once and take part in no transaction.
+
+    Raises
+    ------
+    HeavyGoneError, HeavyZoneError
+        As :func:`rebuild_shm_array`.
+    """
+    kind = descriptor.numpy_dtype
+    if descriptor.nbytes == 0:
+        made = _empty(descriptor.shape, kind, ShmArray)
+    else:
+        window, pinned = windows.attach(
+            descriptor.name, descriptor.size, readonly=readonly, key=descriptor.key
+        )
+        made = array_over(
+            window, pinned, descriptor.shape, kind, descriptor.offset, descriptor.strides
+        )
+    if readonly and made.flags.writeable:
+        made.flags.writeable = False
+    return made
+
+
+def _as_class(cls: type[ShmArray], plain: np.ndarray[Any, Any]) -> ShmArray:
+    return plain.view(cls)

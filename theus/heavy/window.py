@@ -1,0 +1,245 @@
+"""Windows on segments: mapped memory as numpy sees it, and the attach cache of a process.
+
+A window is one mapping of one segment. Arrays hang on an exported buffer of it, so memory is
+unmapped after its last view and never before. A process keeps the windows it attached, the
+least recently used go first, and one that is in use is never closed. The process that owns a
+segment gets its own window back instead of a second mapping.
+
+All functions are thread-safe. A forked child starts with an empty cache.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from multiprocessing.shared_memory import SharedMemory
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from theus.heavy.names import is_unique_name
+from theus.heavy.segment import SafeSharedMemory, Segment, probe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "AttachCache",
+    "CacheStats",
+    "Window",
+    "attach",
+    "cache_stats",
+    "forget",
+    "forget_gone",
+    "held",
+    "hold",
+]
+
+Bytes: TypeAlias = "NDArray[np.uint8]"
+
+
+class Window:
+    """One mapping of a segment, and where it lies in this process.
+
+    Parameters
+    ----------
+    segment:
+        The mapping.
+    handle:
+        What `ShmArray.shm` shows; the mapping itself by default.
+    key:
+        The heavy key, for messages and passports.
+    """
+
+    __slots__ = ("__weakref__", "_bytes", "address", "handle", "key", "segment")
+
+    def __init__(
+        self,
+        segment: Segment | SafeSharedMemory,
+        handle: SharedMemory | None = None,
+        key: str = "",
+    ) -> None:
+        self.segment = segment
+        self.handle = segment if handle is None else handle
+        self.key = key
+        self._bytes: weakref.ref[Bytes] | None = None
+        self.address: int = self.bytes().__array_interface__["data"][0]
+
+    def bytes(self) -> Bytes:
+        """Return the memory as an array of bytes. It keeps the mapping alive while it lives."""
+        found = None if self._bytes is None else self._bytes()
+        if found is None:
+            found = np.frombuffer(self.segment.buf, dtype=np.uint8)
+            self._bytes = weakref.ref(found)
+        return found
+
+    def offset_of(self, array: np.ndarray[Any, Any], low: int, high: int) -> int | None:
+        """Return where element zero of an array lies, None if it is not all in this window.
+
+        `low` and `high` are the array's extent around element zero.
+        """
+        if self._bytes is None or self._bytes() is None:
+            return None  # nothing is mapped (any more), so nothing can lie there
+        offset: int = array.__array_interface__["data"][0] - self.address
+        inside = offset + low >= 0 and offset + high <= self.segment.size
+        return offset if inside else None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """Counts of an attach cache."""
+
+    entries: int
+    bytes: int
+    hits: int
+    misses: int
+    closed: int
+
+
+class AttachCache:
+    """Mappings of borrowed segments, kept for the next array that arrives.
+
+    Parameters
+    ----------
+    max_entries, max_bytes:
+        Above these, idle mappings are closed, least recently used first. Mappings in use stay
+        and count, so the limits can be exceeded by what the program itself holds.
+    """
+
+    def __init__(self, max_entries: int = 128, max_bytes: int = 1 << 30) -> None:
+        self.max_entries = max_entries
+        self.max_bytes = max_bytes
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._windows: OrderedDict[tuple[str, bool], Window] = OrderedDict()
+        self._total = self._hits = self._misses = self._closed = 0
+
+    def attach(
+        self, name: str, least: int, *, readonly: bool = True, key: str = ""
+    ) -> tuple[Window, Bytes]:
+        """Return the window on a segment of at least `least` bytes, and its memory, pinned.
+
+        O(1) on a hit. Names that are not of our making can come back for another segment,
+        so they are mapped anew each time.
+
+        Raises
+        ------
+        HeavyGoneError, HeavyZoneError
+            See :class:`~theus.heavy.segment.SafeSharedMemory`.
+        """
+        if not is_unique_name(name):
+            window = Window(SafeSharedMemory(name, size=least, readonly=readonly, key=key), key=key)
+            return window, window.bytes()
+        with self._lock:
+            found = self._windows.get((name, readonly))
+            if found is not None and found.segment.size >= least and found.segment.buf is not None:
+                self._windows.move_to_end((name, readonly))
+                self._hits += 1
+                return found, found.bytes()
+            window = Window(SafeSharedMemory(name, size=least, readonly=readonly, key=key), key=key)
+            pinned = window.bytes()
+            self._misses += 1
+            self._drop_gone()
+            self._put((name, readonly), window)
+            return window, pinned
+
+    def _put(self, place: tuple[str, bool], window: Window) -> None:
+        old = self._windows.pop(place, None)
+        if old is not None:  # closed by its user
+            self._total -= old.segment.size
+        self._windows[place] = window
+        self._total += window.segment.size
+        for other in list(self._windows):
+            if len(self._windows) <= self.max_entries and self._total <= self.max_bytes:
+                break
+            self._close(other)
+
+    def _close(self, place: tuple[str, bool]) -> bool:
+        window = self._windows[place]
+        if not window.segment.close_if_idle():
+            return False
+        del self._windows[place]
+        self._total -= window.segment.size
+        self._closed += 1
+        return True
+
+    def _drop_gone(self) -> int:
+        gone = [place for place in self._windows if probe(place[0]) is None]
+        return sum(self._close(place) for place in gone)
+
+    def forget(self, names: Iterable[str]) -> int:
+        """Close the idle mappings of these segments; return how many were closed."""
+        with self._lock:
+            places = [(name, ro) for name in names for ro in (True, False)]
+            return sum(self._close(place) for place in places if place in self._windows)
+
+    def forget_gone(self) -> int:
+        """Close the idle mappings of segments that were unlinked, which frees their memory."""
+        with self._lock:
+            return self._drop_gone()
+
+    def stats(self) -> CacheStats:
+        """Return the counts at this moment."""
+        with self._lock:
+            return CacheStats(
+                len(self._windows), self._total, self._hits, self._misses, self._closed
+            )
+
+
+_cache = AttachCache()
+_held: weakref.WeakValueDictionary[str, Window] = weakref.WeakValueDictionary()
+
+
+def hold(window: Window) -> Window:
+    """Note that this process itself has the segment mapped writable; return `window`."""
+    _held[window.segment.name] = window
+    return window
+
+
+def held(name: str) -> Window | None:
+    """Return this process's own writable window on the segment that has `name` now."""
+    window = _held.get(name)
+    if window is None or window.segment.buf is None:
+        return None
+    if not is_unique_name(name):
+        now, ours = probe(name), window.segment.facts
+        if now is None or (now.device, now.inode) != (ours.device, ours.inode):
+            return None
+    return window
+
+
+def attach(name: str, least: int, *, readonly: bool, key: str = "") -> tuple[Window, Bytes]:
+    """Return window and pinned memory of a segment: the process's own, or from its cache."""
+    own = held(name)
+    if own is not None and own.segment.size >= least:
+        return own, own.bytes()
+    return _cache.attach(name, least, readonly=readonly, key=key)
+
+
+def forget(names: Iterable[str]) -> int:
+    """Close idle cached mappings by name; return how many. For segments known to be freed."""
+    return _cache.forget(names)
+
+
+def forget_gone() -> int:
+    """Close idle cached mappings of unlinked segments; return how many."""
+    return _cache.forget_gone()
+
+
+def cache_stats() -> CacheStats:
+    """Counts of this process's attach cache."""
+    return _cache.stats()
+
+
+def _after_fork() -> None:
+    _cache._reset()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
