@@ -10,9 +10,11 @@ from tests.support.core_sources import arrows
 from tests.support.paths import CORE
 
 ORDER = (
+    "fault",
     "path",
     "pattern",
     "ring",
+    "channel",
     "node",
     "freeze",
     "delta",
@@ -24,10 +26,10 @@ ORDER = (
     "guard_set",
     "guard_record",
     "view",
-    "transaction",
     "conflict",
     "commit",
     "state",
+    "transaction",
     "context",
     "runner",
 )
