@@ -117,7 +117,8 @@ class _Check:
                 base = op.value
             if op.key in seen:
                 if seen[op.key] != base:
-                    self._report("internal", f"{txn.name} read {op.key} twice: {seen[op.key]}, {base}")
+                    twice = f"{seen[op.key]}, {base}"
+                    self._report("internal", f"{txn.name} read {op.key} twice: {twice}")
                 continue
             seen[op.key] = base
             self.outside.append((txn, Op("read", op.key, base)))
@@ -129,9 +130,9 @@ class _Check:
         for position, value in enumerate(values):
             writer = self.writer.get((key, value))
             if writer is None:
-                self._report("unknown-value", f"{txn.name} read {value!r} of {key}; nobody wrote it")
+                self._report("unknown-value", f"{txn.name} read {value!r} of {key}")
             elif not writer.ok:
-                self._report("G1a", f"{txn.name} read {value!r} of {key}, which {writer.name} took back")
+                self._report("G1a", f"{txn.name} read {value!r} of {key}, undone by {writer.name}")
             elif position == len(values) - 1 and self.last[writer.name, key] != value:
                 self._report("G1b", f"{txn.name} read {value!r} of {key}, half of {writer.name}")
 

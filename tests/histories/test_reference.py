@@ -23,7 +23,8 @@ def anomalies(layout: str, seeds: int, **options: str) -> set[str]:
     make = partial(ReferenceEngine, **options)
     found: set[str] = set()
     for seed in range(seeds):
-        found |= names(check(one_history(make, LAYOUTS[layout], seed, SHAPE, Refused), realtime=True))
+        history = one_history(make, LAYOUTS[layout], seed, SHAPE, Refused)
+        found |= names(check(history, realtime=True))
     return found
 
 

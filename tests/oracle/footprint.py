@@ -51,7 +51,7 @@ WRITES = frozenset({What.WRITE, What.STRUCTURE, What.APPEND, What.COMMUTE, What.
 
 @dataclass(frozen=True)
 class Note:
-    """One read or write. `soft` notes never force a conflict; `always` ones count under snapshot."""
+    """One read or write. `soft` notes never force a conflict, `always` ones count everywhere."""
 
     what: What
     path: Path

@@ -61,12 +61,18 @@ INVOKE: dict[str, Callable[..., Any]] = {
     "iadd": operator.iadd, "imul": operator.imul, "copy": lambda c: c.copy(),
     "copy_copy": copy.copy,
 }
-for _name in (
-    "get pop popitem setdefault update clear append extend insert remove index count sort reverse add "
-    "discard union intersection difference symmetric_difference issubset issuperset isdisjoint "
-    "difference_update intersection_update symmetric_difference_update"
-).split():
-    INVOKE[_name] = lambda c, *args, _name=_name, **kwargs: getattr(c, _name)(*args, **kwargs)
+
+
+def _named(name: str) -> Callable[..., Any]:
+    return lambda container, *args, **kwargs: getattr(container, name)(*args, **kwargs)
+
+
+INVOKE.update((name, _named(name)) for name in (
+    "get", "pop", "popitem", "setdefault", "update", "clear", "append", "extend", "insert",
+    "remove", "index", "count", "sort", "reverse", "add", "discard", "union",
+    "intersection", "difference", "symmetric_difference", "issubset", "issuperset", "isdisjoint",
+    "difference_update", "intersection_update", "symmetric_difference_update",
+))
 
 #: Methods that return the container itself.
 RETURNS_SELF = frozenset({"ior", "iand", "isub", "ixor", "iadd", "imul"})

@@ -17,7 +17,7 @@ from typing import Any
 from tests.oracle.changes import GROWING, Effect, apply, changes_of
 from tests.oracle.footprint import WRITES, Change, Clash, Note, What, clash
 from tests.oracle.methods import FOOTPRINTS, INVOKE
-from tests.oracle.values import CONTAINERS, Path, Plain, at, clone, containers, kind_of, same
+from tests.oracle.values import CONTAINERS, Path, Plain, at, clone, containers, has, kind_of, same
 
 
 class Verdict(enum.Enum):
@@ -278,9 +278,10 @@ class Model:
     def outcome(self, tx: ModelTransaction) -> Plain:
         """The newest tree with the effects of `tx`, as a new tree."""
         tree = clone(self.newest)
-        targets = [at(tree, tx.paths[id(effect.target)]) for effect in tx.effects]
+        kept = self._attached(tx)
+        targets = [at(tree, tx.paths[id(effect.target)]) for effect in kept]
         grown = {id(target): len(target) for target in targets}
-        for target, effect in zip(targets, tx.effects, strict=True):
+        for target, effect in zip(targets, kept, strict=True):
             if effect.how == "items":
                 size = tx.sizes[id(effect.target)]
                 for key, value in effect.keys.items():
@@ -289,6 +290,16 @@ class Model:
             else:
                 apply(target, effect)
         return tree
+
+    def _attached(self, tx: ModelTransaction) -> list[Effect]:
+        """The effects whose container is still in the tree: all, unless `ancestors` is off."""
+        return [
+            effect for effect in tx.effects
+            if self.ancestors or (
+                has(self.newest, tx.paths[id(effect.target)])
+                and type(at(self.newest, tx.paths[id(effect.target)])) is type(effect.target)
+            )
+        ]
 
     def changed(self, tx: ModelTransaction) -> Clash:
         """Whether the commit of `tx` makes a new version (MAYBE: its writes cancel out)."""
@@ -300,7 +311,7 @@ class Model:
         """Make `tx` the next version, whatever `judge` says."""
         tree = self.outcome(tx)
         changes = [
-            change for effect in tx.effects
+            change for effect in self._attached(tx)
             for change in changes_of(tx.paths[id(effect.target)], effect, self.newest, tree)
         ]
         self.version += 1
