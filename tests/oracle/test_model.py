@@ -14,7 +14,7 @@ ISOLATIONS = ("serializable", "snapshot")
 
 FOUND_BY = {
     "no-read-validation": {"leaf", "keys, one appears", "append, length read"},
-    "no-ancestor-check": {"removed container, write inside", "leaf of a removed container"},
+    "no-ancestor-check": {"removed container, write inside", "replaced set, add"},
 }
 
 
