@@ -71,7 +71,7 @@ def process(
 
     def declare(func: Any) -> Any:
         inner = getattr(func, "__func__", func)
-        title = name or getattr(inner, "__name__", type(func).__name__)
+        title: str = name or getattr(inner, "__name__", type(func).__name__)
         contract = ProcessContract(
             inputs=inputs,
             outputs=outputs,
@@ -97,7 +97,9 @@ def _attach(func: Any, contract: ProcessContract) -> Any:
         )
     if isinstance(func, types.FunctionType) and "contract" in vars(func):
         func = _copy(func)
-    carriers = [func.__func__, func] if isinstance(func, (staticmethod, classmethod)) else [func]
+    carriers: list[Any] = [func]
+    if isinstance(func, (staticmethod, classmethod)):
+        carriers.append(func.__func__)
     try:
         for carrier in carriers:
             carrier.contract = contract

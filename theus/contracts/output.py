@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn, final
+from typing import Any, final
 
 from theus._core.path import parse_path
 from theus._core.pattern import is_exact
@@ -60,9 +60,9 @@ class OutputPlan:
             return self._from_mapping(value)
         if isinstance(value, (tuple, list)):
             if len(value) != len(self._paths):
-                self._refuse(f"a {type(value).__name__} of length {len(value)}")
+                raise self._refusal(f"a {type(value).__name__} of length {len(value)}")
             return [(parts, item) for (_, parts), item in zip(self._paths, value, strict=True)]
-        self._refuse(f"one value of type {type(value).__name__}")
+        raise self._refusal(f"one value of type {type(value).__name__}")
 
     def _from_mapping(self, value: Mapping[Any, Any]) -> list[tuple[Parts, Any]]:
         found: dict[int, Any] = {}
@@ -70,7 +70,7 @@ class OutputPlan:
             number = self._number(key)
             if number in found:
                 path = self._paths[number][0]
-                self._refuse(f"two values for {path!r} (the second under the key {key!r})", path)
+                raise self._refusal(f"two values for {path!r} (the second under the key {key!r})", path)
             found[number] = value[key]
         return [(self._paths[number][1], found[number]) for number in sorted(found)]
 
@@ -83,19 +83,19 @@ class OutputPlan:
             return numbers[0]
         if numbers:
             paths = " and ".join(repr(self._paths[number][0]) for number in numbers)
-            self._refuse(f"the key {key!r}, which is the last name of {paths}; use the whole path")
+            raise self._refusal(f"the key {key!r}, which is the last name of {paths}; use the whole path")
         try:
             number = self._by_parts.get(parse_path(key))
         except (PathError, UnsupportedValueError):
             number = None
         if number is None:
-            self._refuse(f"the key {key!r}, which is no output", str(key))
+            raise self._refusal(f"the key {key!r}, which is no output", str(key))
         return number
 
-    def _refuse(self, what: str, path: str = "") -> NoReturn:
+    def _refusal(self, what: str, path: str = "") -> ContractViolationError:
         paths = tuple(text for text, _ in self._paths)
         count = len(paths)
-        raise ContractViolationError(
+        return ContractViolationError(
             f"Process {self._process!r} declares {count} outputs ({', '.join(paths)}) but returned "
             f"{what}. Return (1) a tuple or list of {count} values in that order, (2) a dict by "
             f"path, {{{paths[0]!r}: value, ...}}, or (3) a dict by last name, "
