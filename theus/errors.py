@@ -36,6 +36,8 @@ __all__ = [
     "OutboxError",
     "ParallelError",
     "PathError",
+    "PoolClosedError",
+    "PoolFullError",
     "ReentryError",
     "RegistrationError",
     "RetryLimitError",
@@ -401,6 +403,23 @@ class TaskTimeoutError(ParallelError, TimeoutError):
 
     code = "T513"
     remedy = "Give the task more time or less work."
+
+
+class PoolFullError(ParallelError, BlockingIOError):
+    """A pool holds as many unfinished tasks as it may, and waiting was not wanted.
+
+    Fields: ``limit``.
+    """
+
+    code = "T514"
+    remedy = "Submit with `wait=True`, or again after `pool.when_free()` is done."
+
+
+class PoolClosedError(ParallelError):
+    """The pool was shut down: it takes no task, or this one was stopped by it."""
+
+    code = "T515"
+    remedy = "Create a new pool, or shut this one down later."
 
 
 # --- messages ---------------------------------------------------------------------------------
