@@ -10,7 +10,7 @@ cdef enum:
 @cython.final
 cdef class Position:
     cdef readonly int flags
-    cdef dict kids          # literal names (and their integers) -> Position; None: all below is as here
+    cdef dict kids          # literals (and their integers) -> Position; None: below is as here
     cdef Position other     # any other name; None: depends on which globs match
     cdef Position alien     # keys that are neither names nor integers
     cdef dict memo          # name -> Position, where globs decide

@@ -12,7 +12,6 @@ its states: what may be done here, and where each key leads. Names that no patte
 share one position, so memory depends on the patterns and not on the keys met.
 """
 
-cimport cython
 from cpython.object cimport PyObject
 from theus._core.path cimport fold, parse_path, scan
 

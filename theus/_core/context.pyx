@@ -1,0 +1,250 @@
+"""`ProcessContext`: what a process receives as its first argument; `Spec`: what is known of it."""
+
+cimport cython
+from theus._core.guard cimport Guard, root_guard
+from theus._core.guard_map cimport MapGuard
+from theus._core.pattern cimport Position
+from theus._core.transaction cimport Transaction
+
+from theus.errors import ImmutableError
+
+
+@cython.final
+cdef class Spec:
+    """Everything about a registered process that can be known before it runs.
+
+    Made once by the engine's registry. `services` gives a context what lies outside the core:
+    `logger(name)` and `heavy(guard)`.
+    """
+
+    def __init__(self, *, name, func, contract, is_async, parallel, pure, serializable,
+                 write_timeout_ms, Position pos not None, Position out_pos not None, single,
+                 outputs, accepts, errors, services):
+        self.name = name
+        self.func = func
+        self.contract = contract
+        self.is_async = is_async
+        self.parallel = parallel
+        self.pure = pure
+        self.serializable = serializable
+        self.write_timeout_ms = write_timeout_ms
+        self.pos = pos
+        self.out_pos = out_pos
+        self.single = single
+        self.outputs = outputs
+        self.accepts = accepts
+        self.errors = errors
+        self.services = services
+
+    def __repr__(self):
+        return f"<Spec of {self.name!r}>"
+
+
+cdef class SignalWriter:
+    """`ctx.signal`: assign a topic to queue a signal; reading gives what is queued or latched."""
+
+    cdef ProcessContext ctx
+
+    def __init__(self):
+        raise TypeError("made by a process context")
+
+    def __setitem__(self, topic, payload):
+        self.ctx.tx.queue_signal(topic, payload)
+
+    def __setattr__(self, topic, payload):
+        self.ctx.tx.queue_signal(topic, payload)
+
+    def __getitem__(self, topic):
+        cdef dict latched = self.ctx.tx.store.latched
+        if self.ctx.tx.signals is not None and topic in self.ctx.tx.signals:
+            return self.ctx.tx.signals[topic]
+        return latched[topic]
+
+    def __getattr__(self, topic):
+        try:
+            return self[topic]
+        except KeyError:
+            raise AttributeError(f"no signal {topic!r} is queued or latched", name=topic) from None
+
+    def __contains__(self, topic):
+        cdef dict latched = self.ctx.tx.store.latched
+        return topic in latched or (self.ctx.tx.signals is not None and topic in self.ctx.tx.signals)
+
+    def get(self, topic, default=None):
+        """The payload of a topic, or `default`."""
+        return self[topic] if topic in self else default
+
+
+cdef class ProcessContext:
+    """What a process sees: one snapshot with its own pending writes, and its channels out.
+
+    `domain`, `global_`, `heavy` (guards), `signal`, `outbox`, `local` (a dict that dies with the
+    call), `log` (a logger that knows the process), `version`, `state`, `data`. A context is used
+    by one attempt, in one thread or task.
+    """
+
+    def __init__(self):
+        raise TypeError("contexts are made by the engine")
+
+    cdef Guard get_root(self):
+        if self.root is None:
+            self.root = root_guard(self.tx, self.tx.store.root, <Position>self.spec.pos, None)
+        return self.root
+
+    cdef Guard area(self, str name):
+        return <Guard>(<MapGuard>self.get_root()).lookup(name, None)
+
+    @property
+    def domain(self):
+        """The area `domain`."""
+        if self.domain_guard is None:
+            self.domain_guard = self.area("domain")
+        return self.domain_guard
+
+    @property
+    def domain_ctx(self):
+        """The same as `domain`."""
+        return self.domain
+
+    @property
+    def global_(self):
+        """The area `global`."""
+        return self.area("global")
+
+    @property
+    def global_ctx(self):
+        """The same as `global_`."""
+        return self.area("global")
+
+    @property
+    def data(self):
+        """All areas."""
+        return self.get_root()
+
+    @property
+    def heavy(self):
+        """The heavy zone: descriptors come out as arrays, without copying."""
+        if self.heavy_view is None:
+            guard = root_guard(self.tx, self.tx.store.heavy, <Position>self.spec.pos, "heavy")
+            self.heavy_view = self.spec.services.heavy(guard)
+        return self.heavy_view
+
+    @property
+    def signal(self):
+        """Queue signals: `ctx.signal.topic = payload`. PURE processes have none."""
+        cdef SignalWriter writer
+        if self.spec.pure:
+            raise AttributeError(
+                f"PURE process {self.spec.name!r} has no signals: what it computes may depend on its "
+                f"inputs only", name="signal",
+            )
+        if self.signal_view is None:
+            writer = SignalWriter.__new__(SignalWriter)
+            writer.ctx = self
+            self.signal_view = writer
+        return self.signal_view
+
+    @property
+    def meta(self):
+        """Entries of the meta log, oldest first. PURE processes have none."""
+        if self.spec.pure:
+            raise AttributeError(
+                f"PURE process {self.spec.name!r} has no meta log: what it computes may depend on its "
+                f"inputs only", name="meta",
+            )
+        return self.tx.state.meta
+
+    @property
+    def outbox(self):
+        """Messages that leave after the commit: `ctx.outbox.add(OutboxMsg(topic, payload))`."""
+        return self.tx.outbox
+
+    @property
+    def local(self):
+        """A plain dict that dies with the call."""
+        if self.scratch is None:
+            self.scratch = {}
+        return self.scratch
+
+    @property
+    def log(self):
+        """A logger that knows the process."""
+        if self.logger is None:
+            self.logger = self.spec.services.logger(self.spec.name)
+        return self.logger
+
+    @property
+    def version(self):
+        """Version of the snapshot."""
+        return self.tx.ver
+
+    @property
+    def state(self):
+        """The `State` of the snapshot, without pending writes; a PURE process sees only the data."""
+        state = self.tx.state
+        return state.restrict_view() if self.spec.pure else state
+
+    @property
+    def process(self):
+        """Name of the process."""
+        return self.spec.name
+
+    def peek(self, path, default=None):
+        """A read that never causes a conflict; see `Transaction.peek`."""
+        return self.tx.peek(path, default)
+
+    def ensure(self, path):
+        """A read that always counts; see `Transaction.ensure`."""
+        return self.tx.ensure(path)
+
+    def incr(self, path, by=1):
+        """Commuting addition; see `Transaction.incr`."""
+        self.tx.incr(path, by)
+
+    def append(self, path, value):
+        """Commuting append to a list."""
+        self.tx.append(path, value)
+
+    def extend(self, path, values):
+        """Commuting extension of a list."""
+        self.tx.extend(path, values)
+
+    def add(self, path, value):
+        """Commuting addition to a set."""
+        self.tx.add(path, value)
+
+    def discard(self, path, value):
+        """Commuting removal from a set."""
+        self.tx.discard(path, value)
+
+    def max(self, path, value):
+        """Commuting maximum."""
+        self.tx.max(path, value)
+
+    def min(self, path, value):
+        """Commuting minimum."""
+        self.tx.min(path, value)
+
+    def savepoint(self):
+        """A place to return to; see `Transaction.savepoint`."""
+        return self.tx.savepoint()
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(f"a process context has no attribute {name!r}", name=name)
+        area = (<MapGuard>self.get_root()).lookup(name, self.tx.absent)
+        if area is self.tx.absent:
+            raise AttributeError(
+                f"a process context has no attribute {name!r}, and there is no area of that name",
+                name=name,
+            )
+        return area
+
+    def __setattr__(self, name, value):
+        raise ImmutableError(
+            f"Immutable: assign to fields of an area (ctx.domain.{name} = ...), not to the context "
+            f"itself; scratch values go into ctx.local"
+        )
+
+    def __repr__(self):
+        return f"<ProcessContext of {self.spec.name!r} at version {self.tx.ver}>"

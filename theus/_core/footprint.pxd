@@ -1,0 +1,74 @@
+cimport cython
+from cpython.object cimport PyObject
+from theus._core.node cimport Node, u64
+from theus._core.store cimport Snap, Store
+
+cdef enum What:
+    KEY = 0       # one key or index
+    SHAPE = 1     # which keys, how many items
+    ALL = 2       # every value of this node
+    DEEP = 3      # everything below
+
+cdef enum Status:
+    ACTIVE = 0
+    COMMITTED = 1
+    ROLLED_BACK = 2
+    FAILED = 3
+
+cdef struct Read:
+    PyObject* node
+    PyObject* key
+    int what
+
+
+@cython.final
+cdef class Draft:
+    cdef Node node
+    cdef object guard
+    cdef bint private     # the node is not part of the tree: nothing to install
+    cdef Py_ssize_t mark  # number of the savepoint it was last saved for
+    cdef dict over        # key -> new value, Tomb (deleted) or Op (commuting); lists: index -> value
+    cdef set moved        # keys of the snapshot that went and came back at the end
+    cdef Py_ssize_t dels  # keys of the snapshot that are deleted
+    cdef Py_ssize_t added # keys that the snapshot does not have
+    cdef Py_ssize_t keep  # lists: items of the snapshot kept
+    cdef bint cut         # lists: the length of the snapshot was relied on
+    cdef list tail        # lists: items appended
+    cdef list full        # lists: whole content after a structural change
+    cdef Draft copy(self)
+    cdef int restore(self, Draft saved) except -1
+
+
+cdef class Footprint:
+    cdef readonly Store store
+    cdef Snap snap
+    cdef u64 ver
+    cdef int status
+    cdef bint track       # reads count (serializable)
+    cdef long epoch       # number of drafts made
+    cdef Py_ssize_t mark  # number of the newest savepoint; 0: none
+    cdef bint pure
+    cdef Read* reads
+    cdef Py_ssize_t count
+    cdef Py_ssize_t room
+    cdef Py_ssize_t limit
+    cdef dict drafts
+    cdef list order
+    cdef dict saved       # Draft -> its copy at the newest savepoint
+    cdef public object process
+    cdef object absent
+    cdef int grow(self) except -1
+    cdef int dedupe(self) except -1
+    cdef int add_read(self, Node node, PyObject* key, int what) except -1
+    cdef int forget(self) noexcept
+    cdef int ended(self) except -1
+    cdef Draft draft_for(self, object guard, Node node, bint private)
+    cdef int save(self, Draft draft) except -1
+
+    cdef inline int note(self, Node node, PyObject* key, int what) except -1:
+        cdef Read* last
+        if self.count:
+            last = &self.reads[self.count - 1]
+            if last.node is <PyObject*>node and last.key is key and last.what == what:
+                return 0
+        return self.add_read(node, key, what)

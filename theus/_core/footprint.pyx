@@ -1,0 +1,159 @@
+"""What one attempt has read and what it wants to write.
+
+Reads are pairs (node, key) in a C array; repeats in a row collapse at once, all others when
+the array is full, so its size is bounded by the number of distinct reads. Writes are drafts,
+one per touched node: an overlay of keys for mappings, sets and records; for lists the items
+replaced, the number kept and the items appended, or the whole content after a structural
+change.
+
+A footprint belongs to one attempt and is used by one thread or task at a time. It holds no
+lock; everything it knows about the store is its own snapshot.
+"""
+
+cimport cython
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from libc.stdlib cimport free, malloc, realloc
+from theus._core.node cimport Node, Tomb, u64
+
+from theus.errors import TransactionStateError
+
+STATUS_NAMES = ("active", "committed", "rolled back", "failed")
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Draft:
+    """Pending writes on one node."""
+
+    cdef Draft copy(self):
+        cdef Draft other = Draft.__new__(Draft)
+        other.over = self.over.copy()
+        other.moved = None if self.moved is None else self.moved.copy()
+        other.dels = self.dels
+        other.added = self.added
+        other.keep = self.keep
+        other.cut = self.cut
+        other.tail = None if self.tail is None else self.tail.copy()
+        other.full = None if self.full is None else self.full.copy()
+        return other
+
+    cdef int restore(self, Draft saved) except -1:
+        self.over = saved.over
+        self.moved = saved.moved
+        self.dels = saved.dels
+        self.added = saved.added
+        self.keep = saved.keep
+        self.cut = saved.cut
+        self.tail = saved.tail
+        self.full = saved.full
+        return 0
+
+
+cdef class Footprint:
+    """Snapshot, reads and drafts of one attempt."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.limit = 1024
+        self.track = True
+        self.absent = Tomb.__new__(Tomb)
+
+    def __dealloc__(self):
+        self.forget()
+        free(self.reads)
+
+    cdef int forget(self) noexcept:
+        """Drop all reads."""
+        cdef Py_ssize_t index, count = self.count
+        self.count = 0
+        for index in range(count):
+            Py_DECREF(<object>self.reads[index].node)
+            Py_XDECREF(self.reads[index].key)
+        return 0
+
+    cdef int grow(self) except -1:
+        cdef Py_ssize_t room
+        cdef Read* reads
+        if self.count >= self.limit:
+            self.dedupe()
+            if self.count * 2 > self.limit:
+                self.limit = self.count * 2
+            if self.count < self.room:
+                return 0
+        room = 16 if self.room == 0 else self.room * 2
+        reads = <Read*>realloc(self.reads, room * sizeof(Read))
+        if reads is NULL:
+            raise MemoryError()
+        self.reads = reads
+        self.room = room
+        return 0
+
+    cdef int dedupe(self) except -1:
+        """Keep the first of equal reads."""
+        cdef set seen = set()
+        cdef Py_ssize_t index, kept = 0
+        cdef Read* read
+        for index in range(self.count):
+            read = &self.reads[index]
+            mark = (<size_t>read.node, read.what, None if read.key is NULL else <object>read.key)
+            if mark in seen:
+                Py_DECREF(<object>read.node)
+                Py_XDECREF(read.key)
+                continue
+            seen.add(mark)
+            self.reads[kept] = read[0]
+            kept += 1
+        self.count = kept
+        return 0
+
+    cdef int add_read(self, Node node, PyObject* key, int what) except -1:
+        cdef Read* read
+        if self.count == self.room or self.count >= self.limit:
+            self.grow()
+        read = &self.reads[self.count]
+        Py_INCREF(node)
+        if key is not NULL:
+            Py_INCREF(<object>key)
+        read.node = <PyObject*>node
+        read.key = key
+        read.what = what
+        self.count += 1
+        return 0
+
+    cdef int ended(self) except -1:
+        raise TransactionStateError(
+            f"this transaction{self.label()} has ended ({STATUS_NAMES[self.status]}); what was read "
+            f"through it cannot be used any more. Keep plain copies (`to_dict()`) or read again.",
+            status=STATUS_NAMES[self.status], process=self.process,
+        )
+
+    def label(self):
+        return f" of process {self.process!r}" if self.process else ""
+
+    cdef Draft draft_for(self, object guard, Node node, bint private):
+        """The draft of a node, made at the first write."""
+        cdef Draft draft
+        if self.drafts is None:
+            self.drafts = {}
+            self.order = []
+        else:
+            found = self.drafts.get(node)
+            if found is not None:
+                return <Draft>found
+        draft = Draft.__new__(Draft)
+        draft.node = node
+        draft.guard = guard
+        draft.private = private
+        draft.over = {}
+        draft.keep = -1
+        draft.mark = self.mark
+        self.drafts[node] = draft
+        self.order.append(draft)
+        self.epoch += 1
+        return draft
+
+    cdef int save(self, Draft draft) except -1:
+        """Before the first write after a savepoint: keep what the draft was."""
+        self.saved[draft] = draft.copy()
+        draft.mark = self.mark
+        return 0

@@ -1,0 +1,25 @@
+cimport cython
+from theus._core.node cimport Node
+
+
+@cython.final
+cdef class Rule:
+    cdef readonly type cls
+    cdef readonly str kind
+    cdef readonly object fields
+    cdef readonly object build
+    cdef readonly bint frozen
+    cdef readonly object foreign
+
+
+cdef class Held:
+    cdef object plain(self)
+
+
+cdef bint is_plain_leaf(object value) noexcept
+cdef object ingest(object value, object where)
+cdef int admit(object value, object where) except -1
+cdef object thaw(Node node, unsigned long long snap)
+cdef object thaw_value(object value, unsigned long long snap)
+cdef object build_record(Rule rule, dict fields)
+cdef Node empty_node(int kind)

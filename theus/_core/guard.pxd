@@ -1,0 +1,41 @@
+cimport cython
+from cpython.object cimport PyObject
+from theus._core.delta cimport Link
+from theus._core.footprint cimport Draft, Footprint
+from theus._core.freeze cimport Held
+from theus._core.node cimport Node
+from theus._core.pattern cimport Position
+
+
+cdef class Guard(Held):
+    cdef Footprint tx
+    cdef Node node
+    cdef Position pos
+    cdef int flags
+    cdef bint private
+    cdef Draft draft
+    cdef long epoch
+    cdef dict kids
+    cdef Guard parent
+    cdef object key
+    cdef Link link
+    cdef Link get_link(self)
+    cdef tuple where(self)
+    cdef tuple where_key(self, object key)
+    cdef int refresh(self) except -1
+    cdef int begin_read(self) except -1
+    cdef int may_read(self, object key) except -1
+    cdef int may_read_all(self) except -1
+    cdef int may_write(self, object key) except -1
+    cdef int may_write_all(self) except -1
+    cdef object violation(self, str action, object key)
+    cdef Draft writable(self)
+    cdef object child(self, object key, Node node)
+    cdef object alias(self, object key, Guard other)
+    cdef object raw(self, object key, object value)
+    cdef object incoming(self, object key, object value)
+
+cdef Guard make_guard(Node node)
+cdef void set_maker(int kind, Guard (*maker)())
+cdef Guard root_guard(Footprint tx, Node node, Position pos, object key)
+cdef Guard detached_guard(Guard parent, object key, Node node)

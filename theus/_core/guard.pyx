@@ -1,0 +1,299 @@
+"""Guards: how a process sees one container of the state.
+
+A guard belongs to one footprint (attempt) and one node. It
+
+1. checks the contract: its position in the compiled trie says at once whether everything
+   below may be read or written, otherwise one step per access decides;
+2. records what was read, at the granularity of what was asked (key, keys, values, all below);
+3. turns writes into the draft of its node. The store is never touched.
+
+Children are made at the first access and kept, so `ctx.domain.a is ctx.domain.a`. Passing
+through a container is itself a read of its key: a commit that replaces or removes a container
+therefore conflicts with everyone who is inside it.
+
+Values assigned during the attempt stay the caller's own objects until the commit copies them
+in. A guard that is assigned somewhere is an alias until then: both places show the same
+content, and the commit copies it per place.
+"""
+
+cimport cython
+from cpython.object cimport PyObject
+from theus._core.delta cimport Link
+from theus._core.footprint cimport ACTIVE, KEY, Draft, Footprint
+from theus._core.freeze cimport Held, admit, ingest, is_plain_leaf
+from theus._core.node cimport Node
+from theus._core.path cimport format_path
+from theus._core.pattern cimport BELOW, READ, STRICT, WRITE, Position
+
+from theus.errors import ContractViolationError
+from theus._core.pattern import allowed
+
+cdef extern from "Python.h":
+    PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
+    bint PyUnicode_CheckExact(object)
+    Py_ssize_t PyUnicode_GET_LENGTH(object)
+    Py_UCS4 PyUnicode_READ_CHAR(object, Py_ssize_t)
+
+cdef extern from *:
+    """
+    static void* theus_guard_makers[4];
+    """
+    void* theus_guard_makers[4]
+
+ctypedef Guard (*Maker)()
+
+
+cdef void set_maker(int kind, Guard (*maker)()):
+    theus_guard_makers[kind] = <void*>maker
+
+
+cdef Guard make_guard(Node node):
+    return (<Maker>theus_guard_makers[node.kind])()
+
+
+cdef inline bint is_private(object key) noexcept:
+    return (
+        PyUnicode_CheckExact(key) and PyUnicode_GET_LENGTH(key) > 0
+        and PyUnicode_READ_CHAR(key, 0) == c"_"
+    )
+
+
+cdef Guard root_guard(Footprint tx, Node node, Position pos, object key):
+    """The guard of a root node; `key` is None for the data root, else the name in front of paths."""
+    cdef Guard guard = make_guard(node)
+    cdef Link link = Link.__new__(Link)
+    guard.tx = tx
+    guard.node = node
+    guard.pos = pos if key is None else pos.step(key)
+    guard.flags = guard.pos.flags
+    guard.key = key
+    guard.epoch = -1
+    if key is not None:
+        guard.link = Link.__new__(Link)
+        guard.link.parent = link
+        guard.link.key = key
+    else:
+        guard.link = link
+    return guard
+
+
+cdef class Guard(Held):
+    """Base of the guards of mappings, lists, sets and records."""
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError("guards are made by a transaction")
+
+    cdef Link get_link(self):
+        cdef Link link
+        if self.link is None:
+            link = Link.__new__(Link)
+            link.parent = self.parent.get_link()
+            link.key = self.key
+            self.link = link
+        return self.link
+
+    cdef tuple where(self):
+        return self.get_link().path()
+
+    cdef tuple where_key(self, object key):
+        return self.where() + (key,)
+
+    cdef int refresh(self) except -1:
+        """Pick up a draft that someone else made for this node."""
+        self.epoch = self.tx.epoch
+        if self.draft is None and self.tx.drafts is not None:
+            found = self.tx.drafts.get(self.node)
+            if found is not None:
+                self.draft = <Draft>found
+        return 0
+
+    cdef int begin_read(self) except -1:
+        if self.tx.status != ACTIVE:
+            self.tx.ended()
+        if self.epoch != self.tx.epoch:
+            self.refresh()
+        return 0
+
+    cdef int may_read(self, object key) except -1:
+        """Flags of the key's position if it may be looked at, else ContractViolationError."""
+        cdef int flags = self.flags
+        if not flags & READ:
+            flags = self.pos.step(key).flags
+            if not flags & (READ | BELOW):
+                raise self.violation("read", key)
+        if flags & STRICT and is_private(key):
+            raise self.violation("private", key)
+        return flags
+
+    cdef int may_read_all(self) except -1:
+        self.begin_read()
+        if not self.flags & READ:
+            raise self.violation("read", None)
+        return 0
+
+    cdef int may_write(self, object key) except -1:
+        cdef int flags = self.flags
+        if self.tx.status != ACTIVE:
+            self.tx.ended()
+        if self.epoch != self.tx.epoch:
+            self.refresh()
+        if not flags & WRITE:
+            flags = self.pos.step(key).flags
+            if not flags & WRITE:
+                raise self.violation("write", key)
+        if flags & STRICT and is_private(key):
+            raise self.violation("private", key)
+        return 0
+
+    cdef int may_write_all(self) except -1:
+        self.begin_read()
+        if not self.flags & WRITE:
+            raise self.violation("write", None)
+        return 0
+
+    cdef object violation(self, str action, object key):
+        parts = self.where() if key is None else self.where_key(key)
+        path = format_path(parts) if parts else "the whole state"
+        process = f"process {self.tx.process!r}" if self.tx.process else "this transaction"
+        patterns = allowed(self.pos)
+        if action == "private":
+            return ContractViolationError(
+                f"Illegal Access to {path!r}: permission denied for {process}. Names that start with "
+                f"'_' are private in strict mode; use another name.",
+                process=self.tx.process, path=path, action="private", allowed=patterns,
+            )
+        if action == "write" and self.tx.pure:
+            return ContractViolationError(
+                f"Illegal Write to {path!r}: permission denied, {process} is PURE and cannot write in "
+                f"place. Return the new value for a declared output instead.",
+                process=self.tx.process, path=path, action=action, allowed=patterns,
+            )
+        verb, clause = ("Read of", "inputs") if action == "read" else ("Write to", "outputs")
+        shown = ", ".join(patterns) if patterns else "nothing"
+        return ContractViolationError(
+            f"Illegal {verb} {path!r}: permission denied for {process}. Its contract allows: {shown}. "
+            f"Add {path!r} to its {clause}, or do not touch it.",
+            process=self.tx.process, path=path, action=action, allowed=patterns,
+        )
+
+    cdef Draft writable(self):
+        """The draft of this node, ready for a write."""
+        if self.draft is None:
+            self.draft = self.tx.draft_for(self, self.node, self.private)
+            self.epoch = self.tx.epoch
+        if self.draft.mark != self.tx.mark:
+            self.tx.save(self.draft)
+        return self.draft
+
+    cdef object child(self, object key, Node node):
+        """The guard of a container below; noted as a read of its key when it is made."""
+        cdef PyObject* found
+        cdef Guard guard
+        if self.kids is None:
+            self.kids = {}
+        else:
+            found = PyDict_GetItemWithError(self.kids, key)
+            if found is not NULL and (<Guard>found).node is node:
+                return <object>found
+        if self.tx.track and not self.private:
+            self.tx.note(self.node, <PyObject*>key, KEY)
+        guard = make_guard(node)
+        guard.tx = self.tx
+        guard.node = node
+        guard.pos = self.pos.step(key)
+        guard.flags = guard.pos.flags
+        guard.private = self.private
+        guard.parent = self
+        guard.key = key
+        guard.epoch = -1
+        self.kids[key] = guard
+        return guard
+
+    cdef object alias(self, object key, Guard other):
+        """A guard on the node of `other`, seen at this place: same content, this place's rights."""
+        cdef PyObject* found
+        cdef Guard guard
+        cdef Position pos = self.pos.step(key)
+        if other.pos is pos:
+            return other
+        if self.kids is None:
+            self.kids = {}
+        else:
+            found = PyDict_GetItemWithError(self.kids, key)
+            if found is not NULL and (<Guard>found).node is other.node:
+                return <object>found
+        guard = make_guard(other.node)
+        guard.tx = self.tx
+        guard.node = other.node
+        guard.pos = pos
+        guard.flags = pos.flags
+        guard.private = other.private
+        guard.parent = other.parent
+        guard.key = other.key
+        guard.link = other.link
+        guard.epoch = -1
+        self.kids[key] = guard
+        return guard
+
+    cdef object raw(self, object key, object value):
+        """A pending value as the process gets it back.
+
+        The caller's own object where all of it may be read and written; otherwise it is taken in
+        now and handed out behind a guard, so that the rest of the contract holds inside it too.
+        """
+        cdef Position pos
+        cdef Guard guard
+        if is_plain_leaf(value) or self.flags & READ and (self.flags & WRITE or not self.tx.pure):
+            return value
+        pos = self.pos.step(key)
+        if pos.flags & READ and pos.flags & WRITE:
+            return value
+        held = ingest(value, self.where_key(key))
+        if type(held) is not Node:
+            return held
+        guard = detached_guard(self, key, <Node>held)
+        self.writable().over[key] = guard
+        return guard
+
+    cdef object incoming(self, object key, object value):
+        """Check a value that is assigned; returns what to keep as pending."""
+        if isinstance(value, Guard) and (<Guard>value).tx is self.tx:
+            if is_above(<Guard>value, self):
+                admit_cycle(self.where_key(key))
+            return value
+        if isinstance(value, Held):
+            if isinstance(value, Guard) and (<Guard>value).tx.status != ACTIVE:
+                (<Guard>value).tx.ended()
+            return (<Held>value).plain()
+        admit(value, self.where_key(key))
+        return value
+
+
+cdef Guard detached_guard(Guard parent, object key, Node node):
+    """A guard on a node that is not part of the tree (a pending value)."""
+    cdef Guard guard = make_guard(node)
+    guard.tx = parent.tx
+    guard.node = node
+    guard.pos = parent.pos.step(key)
+    guard.flags = guard.pos.flags
+    guard.private = True
+    guard.parent = parent
+    guard.key = key
+    guard.epoch = -1
+    return guard
+
+
+cdef bint is_above(Guard guard, Guard place):
+    """Whether `place` lies inside `guard` (or is it)."""
+    while place is not None:
+        if place.node is guard.node:
+            return True
+        place = place.parent
+    return False
+
+
+cdef int admit_cycle(tuple where) except -1:
+    cycle = []
+    cycle.append(cycle)
+    admit(cycle, where)
+    return 0

@@ -1,0 +1,13 @@
+cimport cython
+from theus._core.freeze cimport Rule
+from theus._core.guard_map cimport KeyedGuard
+
+
+@cython.final
+cdef class RecordGuard(KeyedGuard):
+    cdef object attribute(self, str name)
+    cdef object special(self, str name)
+    cdef object instance(self)
+
+
+cdef object class_attribute(object owner, Rule rule, str name, object instance)

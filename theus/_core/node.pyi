@@ -1,0 +1,3 @@
+from typing import final
+
+from typing_extensions import disjoint_base

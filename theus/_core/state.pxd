@@ -1,0 +1,17 @@
+cimport cython
+from theus._core.store cimport Snap, Store
+
+
+@cython.final
+cdef class State:
+    cdef Store store
+    cdef Snap snap
+    cdef readonly dict signals
+    cdef object __weakref__
+
+    @staticmethod
+    cdef State over(Store store, Snap snap)
+    cdef Store private_copy(self)
+
+
+cdef State current_state(Store store)

@@ -1,0 +1,50 @@
+cimport cython
+from cpython.object cimport PyObject
+from theus._core.delta cimport DeltaLog
+from theus._core.node cimport Era, Node, Undo, u64
+
+
+@cython.final
+cdef class Snap:
+    cdef Store store
+    cdef readonly u64 ver
+    cdef PyObject* prev
+    cdef PyObject* next
+    cdef bint gone
+    cdef object __weakref__
+
+
+@cython.final
+cdef class Store:
+    cdef readonly Node root
+    cdef readonly Node heavy
+    cdef readonly u64 ver
+    cdef PyObject* oldest
+    cdef PyObject* newest
+    cdef PyObject* shared
+    cdef list log
+    cdef u64* stamps
+    cdef Py_ssize_t log_at
+    cdef Py_ssize_t stamps_size
+    cdef cython.pymutex mutex
+    cdef readonly DeltaLog history
+    cdef dict reserved
+    cdef public object fence
+    cdef public dict latched
+    cdef public object hub
+    cdef public object meta
+    cdef object state_ref
+    cdef readonly u64 commits
+    cdef readonly u64 conflicts
+    cdef readonly Py_ssize_t alive
+    cdef Snap begin(self)
+    cdef Snap share(self)
+    cdef void release(self, Snap snap)
+    cdef void unlink(self, Snap snap) noexcept
+    cdef bint reserve(self, Py_ssize_t count) noexcept
+    cdef void enlist(self, object record, u64 ver) noexcept
+    cdef void prune(self, Py_ssize_t budget, list trash) noexcept
+    cdef void compact(self) noexcept
+    cdef void drop_undo(self, Undo record, list trash) noexcept
+    cdef void discard(self, Undo record, list trash) noexcept
+    cdef void drop_era(self, Era era, list trash) noexcept

@@ -1,0 +1,241 @@
+"""The store: root nodes, version, living snapshots, and the pruning of undo records.
+
+What the mutex covers: `ver`, the list of snapshots, the log of undo records, and every change
+of a node. It is held for microseconds; no user code runs under it (keys are builtin, replaced
+values go to a trash list that is dropped after the release) and nothing under it can fail
+half way (memory is reserved before).
+
+Snapshots form a doubly linked list, oldest first; a new one is always the newest, so taking
+and dropping one is O(1). A transaction owns its snapshot alone and the commit releases it
+under the lock, between validation and install; `State` handles of one version share one.
+
+Undo records and eras are listed in the order of their versions. A record that is older than
+every living snapshot is of no use to readers and goes; the work is bounded per commit and per
+release, so no operation ever pays for a long history at once.
+"""
+
+cimport cython
+from cpython.object cimport PyObject
+from libc.stdlib cimport free, realloc
+from theus._core.delta cimport DeltaLog
+from theus._core.freeze cimport empty_node, ingest
+from theus._core.node cimport LIST, MAP, Era, Node, Undo, is_tomb, u64
+
+from theus._core.freeze import RESERVED
+
+cdef extern from "Python.h":
+    PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
+    int PyList_SetSlice(object l, Py_ssize_t low, Py_ssize_t high, PyObject* items) except -1
+    ctypedef struct PyListObject:
+        Py_ssize_t allocated
+    Py_ssize_t PY_SSIZE_T_MAX
+
+cdef enum:
+    RELEASE_BUDGET = 256
+
+
+@cython.final
+@cython.no_gc_clear
+@cython.freelist(64)
+cdef class Snap:
+    """A living snapshot: as long as it is referenced, its version can be read.
+
+    The garbage collector may not clear it: the store's list points to it until it is released.
+    """
+
+    def __init__(self):
+        raise TypeError("snapshots are taken from a store")
+
+    def __dealloc__(self):
+        if not self.gone:
+            if self.store.shared is <PyObject*>self:
+                self.store.shared = NULL
+            self.store.release(self)
+
+
+@cython.final
+cdef class Store:
+    """Owner of one state tree.
+
+    Parameters
+    ----------
+    data:
+        Mapping of top-level areas ("domain", "global", ...) to their content; copied in.
+    history:
+        How many commits the log of deltas keeps.
+    version:
+        First version.
+    """
+
+    def __init__(self, data=None, *, Py_ssize_t history=4096, u64 version=1):
+        self.root = <Node>ingest({} if data is None else dict(data), None)
+        self.heavy = empty_node(MAP)
+        self.heavy.opaque = True
+        self.ver = version
+        self.log = []
+        self.history = DeltaLog(history, version)
+        self.reserved = RESERVED
+        self.latched = {}
+
+    def __dealloc__(self):
+        free(self.stamps)
+
+    cdef Snap begin(self):
+        """A snapshot with one owner."""
+        cdef Snap snap = Snap.__new__(Snap)
+        snap.store = self
+        with self.mutex:
+            snap.ver = self.ver
+            snap.prev = self.newest
+            snap.next = NULL
+            if self.newest is not NULL:
+                (<Snap>self.newest).next = <PyObject*>snap
+            else:
+                self.oldest = <PyObject*>snap
+            self.newest = <PyObject*>snap
+            self.alive += 1
+        return snap
+
+    cdef Snap share(self):
+        """The snapshot that `State` handles of the current version share."""
+        cdef Snap snap
+        if self.shared is not NULL and (<Snap>self.shared).ver == self.ver:
+            return <Snap>self.shared
+        snap = self.begin()
+        self.shared = <PyObject*>snap
+        return snap
+
+    cdef void unlink(self, Snap snap) noexcept:
+        """Take a snapshot out of the list; under the mutex."""
+        if snap.prev is not NULL:
+            (<Snap>snap.prev).next = snap.next
+        else:
+            self.oldest = snap.next
+        if snap.next is not NULL:
+            (<Snap>snap.next).prev = snap.prev
+        else:
+            self.newest = snap.prev
+        snap.gone = True
+        self.alive -= 1
+        if self.shared is <PyObject*>snap:
+            self.shared = NULL
+
+    cdef void release(self, Snap snap):
+        cdef list trash = []
+        with self.mutex:
+            if not snap.gone:
+                self.unlink(snap)
+                if snap.prev is NULL and self.log_at < len(self.log):
+                    self.prune(RELEASE_BUDGET, trash)
+
+    cdef bint reserve(self, Py_ssize_t count) noexcept:
+        """Make room for `count` more records, so that listing them cannot fail."""
+        cdef Py_ssize_t size = len(self.log), need = size + count
+        cdef u64* stamps
+        if need > self.stamps_size:
+            need += need // 2 + 64
+            stamps = <u64*>realloc(self.stamps, need * sizeof(u64))
+            if stamps is NULL:
+                return False
+            self.stamps = stamps
+            self.stamps_size = need
+        if (<PyListObject*>self.log).allocated < size + count:
+            try:
+                self.log.extend([None] * (count + count // 2 + 8))
+            except MemoryError:
+                return False
+            PyList_SetSlice(self.log, size, PY_SSIZE_T_MAX, NULL)
+        return True
+
+    cdef void enlist(self, object record, u64 ver) noexcept:
+        """List a record under a version; room was reserved."""
+        self.stamps[len(self.log)] = ver
+        self.log.append(record)
+
+    cdef void prune(self, Py_ssize_t budget, list trash) noexcept:
+        """Drop records that no living snapshot needs; at most `budget` of them; under the mutex."""
+        cdef u64 low = self.ver if self.oldest is NULL else (<Snap>self.oldest).ver
+        cdef Py_ssize_t at = self.log_at, stop = min(len(self.log), self.log_at + budget)
+        while at < stop and self.stamps[at] <= low:
+            record = self.log[at]
+            if type(record) is Undo:
+                if (<Undo>record).node is not None:
+                    if (<Undo>record).ver <= low:
+                        self.drop_undo(<Undo>record, trash)
+                    elif self.reserve(1):       # its stamp has moved since it was listed
+                        self.enlist(record, (<Undo>record).ver)
+                    else:
+                        break
+            else:
+                self.drop_era(<Era>record, trash)
+            self.log[at] = None
+            at += 1
+        self.log_at = at
+        self.compact()
+
+    cdef void compact(self) noexcept:
+        """Cut off the pruned beginning of the log, at most as much work as was pruned."""
+        cdef Py_ssize_t at = self.log_at, left = len(self.log) - at, index
+        if left == 0:
+            self.log.clear()
+            self.log_at = 0
+        elif at > 4096 and at > left:
+            PyList_SetSlice(self.log, 0, at, NULL)
+            for index in range(left):
+                self.stamps[index] = self.stamps[index + at]
+            self.log_at = 0
+
+    cdef void drop_undo(self, Undo record, list trash) noexcept:
+        """Forget a record and all older ones of its key."""
+        cdef Node node = record.node
+        cdef PyObject* value
+        cdef Undo older = record.older
+        if record.newer is NULL:
+            node.undo.pop(record.key, None)
+            if node.kind != LIST:
+                value = PyDict_GetItemWithError(node.cur, record.key)
+                if value is not NULL and is_tomb(value):
+                    trash.append(node.cur.pop(record.key))
+                    node.tombs -= 1
+        else:
+            (<Undo>record.newer).older = None
+        if node.floor < record.ver:
+            node.floor = record.ver
+        self.discard(record, trash)
+        while older is not None:
+            record = older
+            older = record.older
+            self.discard(record, trash)
+
+    cdef void discard(self, Undo record, list trash) noexcept:
+        trash.append(record.old)
+        record.old = None
+        record.older = None
+        record.newer = NULL
+        record.node = None
+
+    cdef void drop_era(self, Era era, list trash) noexcept:
+        cdef Era newer = era.node.eras
+        if newer is era:
+            era.node.eras = None
+        else:
+            while newer.older is not era:
+                newer = newer.older
+            newer.older = None
+        trash.append(era)
+
+    def collect(self):
+        """Prune everything that can go, in bounded steps. Returns the number of records left."""
+        cdef list trash = []
+        cdef Py_ssize_t before = -1
+        while before != len(self.log) - self.log_at and self.log_at < len(self.log):
+            before = len(self.log) - self.log_at
+            with self.mutex:
+                self.prune(4096, trash)
+            trash = []
+        return len(self.log) - self.log_at
+
+    @property
+    def undo_records(self):
+        """Undo records and eras that are kept now."""
+        return len(self.log) - self.log_at
