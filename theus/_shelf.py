@@ -9,6 +9,7 @@ refuses two entries of one key. Nothing is imported before its entry is asked fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Generic, TypeVar, final
@@ -134,7 +135,7 @@ class Shelf(Mapping[str, T], Generic[T]):
         for stem in sorted(info.name for info in iter_modules(package.__path__)):
             if not stem.startswith("_"):
                 place = f"{self._package}.{stem}"
-                yield self._key(stem), place, lambda place=place: self._from_module(place)
+                yield self._key(stem), place, partial(self._from_module, place)
 
     def _from_module(self, place: str) -> object:
         module = import_module(place)

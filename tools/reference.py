@@ -1,7 +1,7 @@
 """Writes the generated pages of `docs/reference`; `make docs` runs it, a test compares.
 
-    python tools/reference.py            write the pages
-    python tools/reference.py --check    say which are not up to date (exit code 1)
+Without arguments it writes the pages; with ``--check`` it says which are not up to date, and
+ends with exit code 1 where there are any.
 """
 
 from __future__ import annotations

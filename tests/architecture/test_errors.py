@@ -32,7 +32,9 @@ def test_all_is_complete():
     own = {
         name
         for name, one in vars(errors).items()
-        if isinstance(one, type) and issubclass(one, Exception) and one.__module__ == errors.__name__
+        if isinstance(one, type)
+        and issubclass(one, Exception)
+        and one.__module__ == errors.__name__
     }
     assert set(errors.__all__) == own
 

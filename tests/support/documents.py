@@ -36,7 +36,7 @@ def blocks(path: Path) -> Iterator[Block]:
         if opened is None and match:
             opened = match["ticks"], match["language"], number + 1
         elif opened is not None and line.rstrip() == opened[0]:
-            ticks, language, first = opened
+            _, language, first = opened
             yield Block(language, first, "\n".join(lines[first - 1 : number - 1]) + "\n")
             opened = None
     if opened is not None:
