@@ -4,7 +4,7 @@ from theus._core.node cimport Node
 
 @cython.final
 cdef class Rule:
-    cdef readonly type cls
+    cdef readonly object cls
     cdef readonly str kind
     cdef readonly object fields
     cdef readonly object build
