@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.oracle.changes import GROWING, Effect, apply, changes_of
-from tests.oracle.footprint import WRITES, Change, Clash, Note, What, clash
+from tests.oracle.footprint import WRITES, Change, Clash, Note, What, clash, is_below
 from tests.oracle.methods import FOOTPRINTS, INVOKE
 from tests.oracle.values import CONTAINERS, Path, Plain, at, clone, containers, has, kind_of, same
 
@@ -258,6 +258,18 @@ class Model:
         if worst is Clash.YES and all(effect.idle for effect in tx.effects):
             return Verdict.EITHER
         return (Verdict.COMMIT, Verdict.EITHER, Verdict.CONFLICT)[worst]
+
+    def is_shifted(self, tx: ModelTransaction) -> bool:
+        """Whether another commit moved items of a list that `tx`, under snapshot isolation, wrote
+        below: then its paths, which is all the oracle has, name other items than it meant."""
+        if tx.isolation == "serializable":
+            return False
+        written = [tx.paths[id(effect.target)] for effect in tx.effects]
+        return any(
+            path != change.path and is_below(path, change.path)
+            for change in self.changes_since(tx.base) if change.how == "structure"
+            for path in written
+        )
 
     def _counts(self, tx: ModelTransaction, note: Note) -> bool:
         if note.what in WRITES or note.always:
