@@ -150,7 +150,7 @@ class AuditRule:
         object.__setattr__(self, "checks", tuple(self.checks))
         bounds = {check.operator: check.bound for check in self.checks}
         for low, high in (("min", "max"), ("min_len", "max_len")):
-            if low in bounds and high in bounds and not bounds[low] <= bounds[high]:
+            if low in bounds and high in bounds and not _in_order(bounds[low], bounds[high]):
                 raise SettingsError(
                     f"no value of {self.field!r} can be both {low} {bounds[low]!r} and {high} "
                     f"{bounds[high]!r}",
@@ -182,6 +182,13 @@ class AuditRule:
     def __str__(self) -> str:
         needs = " and ".join(check.requirement() for check in self.checks) or "there"
         return f"{self.field} must be {needs}"
+
+
+def _in_order(low: Any, high: Any) -> bool:
+    try:
+        return bool(low <= high)
+    except TypeError:
+        return False
 
 
 @dataclass(frozen=True)
