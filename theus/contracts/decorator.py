@@ -71,7 +71,7 @@ def process(
 
     def declare(func: Any) -> Any:
         inner = getattr(func, "__func__", func)
-        title: str = name or getattr(inner, "__name__", type(func).__name__)
+        title: str = name or str(getattr(inner, "__name__", type(func).__name__))
         contract = ProcessContract(
             inputs=inputs,
             outputs=outputs,

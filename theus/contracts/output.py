@@ -70,7 +70,9 @@ class OutputPlan:
             number = self._number(key)
             if number in found:
                 path = self._paths[number][0]
-                raise self._refusal(f"two values for {path!r} (the second under the key {key!r})", path)
+                raise self._refusal(
+                    f"two values for {path!r} (the second under the key {key!r})", path
+                )
             found[number] = value[key]
         return [(self._paths[number][1], found[number]) for number in sorted(found)]
 
@@ -83,7 +85,9 @@ class OutputPlan:
             return numbers[0]
         if numbers:
             paths = " and ".join(repr(self._paths[number][0]) for number in numbers)
-            raise self._refusal(f"the key {key!r}, which is the last name of {paths}; use the whole path")
+            raise self._refusal(
+                f"the key {key!r}, which is the last name of {paths}; use the whole path"
+            )
         try:
             number = self._by_parts.get(parse_path(key))
         except (PathError, UnsupportedValueError):

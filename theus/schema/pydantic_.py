@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -173,7 +173,8 @@ def _model_input(
 
 
 def _rebuilt_dataclass(value: Any, where: tuple[Any, ...], problems: list[Problem]) -> Any:
-    validate = _dataclass_validator(type(value))
+    cls: Hashable = type(value)
+    validate = _dataclass_validator(cls)
     if validate is None:
         return value
     given = {
