@@ -321,7 +321,7 @@ class _Table:
         else:
             segment = self._segment(key, generation, nbytes)
             name = segment.name
-            window = windows.hold(Window(segment, key=key))
+            window = windows.hold(Window(segment, key=key, generation=generation))
             array = array_over(window, window.bytes(), shape, kind, 0, None)
         self.generations[key] = generation
         descriptor = BufferDescriptor(

@@ -7,7 +7,6 @@ travels so. Whatever was computed from it is ordinary data and is pickled as suc
 
 from __future__ import annotations
 
-from multiprocessing.shared_memory import SharedMemory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ from theus.heavy import window as windows
 from theus.heavy.descriptor import BufferDescriptor, c_strides, extent, layout
 from theus.heavy.dtypes import decode_dtype, encode_dtype
 from theus.heavy.names import parse_name
-from theus.heavy.segment import SafeSharedMemory, Segment
+from theus.heavy.segment import SafeSharedMemory, Segment, SharedMemory
 from theus.heavy.window import Window
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
 __all__ = ["ShmArray", "array_over", "attach_array", "rebuild_shm_array"]
+
+_NUMPY_1 = np.lib.NumpyVersion(np.__version__) < "2.0.0"  # does not say when to return a scalar
 
 
 class ShmArray(np.ndarray[Any, Any]):
@@ -80,7 +81,7 @@ class ShmArray(np.ndarray[Any, Any]):
     ) -> Any:
         if array is self:
             return self
-        if return_scalar and array.shape == ():
+        if array.shape == () and (return_scalar or _NUMPY_1):
             return array[()]
         return np.asarray(array)
 
@@ -99,17 +100,16 @@ class ShmArray(np.ndarray[Any, Any]):
         offset = self._place()
         if offset is None or self._window is None:
             return None
-        name, key, generation = _identity(self._window)
         return BufferDescriptor(
-            name,
+            self._window.segment.name,
             self._window.segment.size,
             self.shape,
             encode_dtype(self.dtype),
             offset,
             self.strides,
-            generation,
+            self._window.generation,
             not self.flags.writeable,
-            key,
+            self._window.key,
         )
 
     def copy(self, order: Literal["K", "A", "C", "F"] | None = "C") -> np.ndarray[Any, Any]:  # type: ignore[override]
@@ -128,10 +128,7 @@ class ShmArray(np.ndarray[Any, Any]):
     def __reduce_ex__(self, protocol: Any, /) -> Any:
         offset = self._place()
         if offset is None or self._window is None:
-            plain = np.asarray(self)
-            if type(self) is ShmArray:
-                return plain.__reduce_ex__(protocol)
-            return _as_class, (type(self), plain)
+            return _reduce_data(self, protocol)
         name = self._window.segment.name
         strides = None if self.flags.c_contiguous else self.strides
         key = "" if parse_name(name) else self._window.key
@@ -154,16 +151,9 @@ class ShmArray(np.ndarray[Any, Any]):
         return self._window.offset_of(self, low, high)
 
 
-def _identity(window: Window) -> tuple[str, str, int]:
-    name = window.segment.name
-    parts = parse_name(name)
-    return (name, parts.key, parts.generation) if parts else (name, window.key, 0)
-
-
 def _readonly(array: ShmArray) -> HeavyReadOnlyError:
-    key = name = None
-    if array._window is not None:
-        name, key, _ = _identity(array._window)
+    window = array._window
+    key, name = (None, None) if window is None else (window.key, window.segment.name)
     return HeavyReadOnlyError(
         f"heavy array {key or name or '(unnamed)'!r} is read-only here; nothing was written. "
         "Compute into a copy (`array.copy()`) and return it, or put it under a key of its own; "
@@ -240,6 +230,8 @@ def rebuild_shm_array(
     TypeError, ValueError
         The passport is damaged.
     """
+    if not (isinstance(cls, type) and issubclass(cls, ShmArray)):
+        raise TypeError(f"a passport makes a ShmArray, not {cls!r}")
     kind = decode_dtype(dtype) if isinstance(dtype, str) else dtype
     checked, kind, nbytes = layout(tuple(shape) if isinstance(shape, list) else shape, kind)
     if nbytes == 0:
@@ -278,6 +270,23 @@ def attach_array(descriptor: BufferDescriptor, *, readonly: bool = True) -> ShmA
     if readonly and made.flags.writeable:
         made.flags.writeable = False
     return made
+
+
+def _reduce_data(array: ShmArray, protocol: Any) -> Any:
+    """Pickle ordinary data: empty arrays as what they are, others as numpy does."""
+    if array.size == 0:
+        try:
+            return _rebuild_empty, (type(array), array.shape, encode_dtype(array.dtype))
+        except TypeError:  # a type that is not for segments; numpy knows what to do
+            pass
+    plain = np.asarray(array)
+    if type(array) is ShmArray:
+        return plain.__reduce_ex__(protocol)
+    return _as_class, (type(array), plain)
+
+
+def _rebuild_empty(cls: type[ShmArray], shape: tuple[int, ...], dtype: str) -> ShmArray:
+    return _empty(shape, decode_dtype(dtype), cls)
 
 
 def _as_class(cls: type[ShmArray], plain: np.ndarray[Any, Any]) -> ShmArray:

@@ -22,6 +22,8 @@ _MAX_BYTES = 2**63 - 1
 
 
 def _whole(value: Any, what: str, *, least: int | None = 0) -> int:
+    if type(value) is int and 0 <= value <= _MAX_BYTES:
+        return value
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{what} must be a whole number, not {value!r}")
     try:
@@ -38,7 +40,7 @@ def _whole_tuple(values: Any, what: str, *, least: int | None = 0) -> tuple[int,
         raise TypeError(f"{what} must be a sequence of whole numbers, not {values!r}")
     if len(values) > _MAX_DIMS:
         raise ValueError(f"{what} has {len(values)} dimensions, more than {_MAX_DIMS}")
-    return tuple(_whole(value, f"{what}[{i}]", least=least) for i, value in enumerate(values))
+    return tuple([_whole(value, what, least=least) for value in values])
 
 
 def c_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:

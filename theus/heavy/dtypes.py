@@ -42,7 +42,7 @@ def as_dtype(given: DTypeLike) -> np.dtype[Any]:
         Not a dtype, or one with references, without a length, or unknown to numpy's spelling.
     """
     dtype = np.dtype(given)
-    _encode(dtype)
+    encode_dtype(dtype)
     return dtype
 
 
@@ -113,7 +113,7 @@ def decode_dtype(text: str) -> np.dtype[Any]:
         except (ValueError, RecursionError):
             raise ValueError(f"dtype text {text[:80]!r} is damaged") from None
     dtype = _decode(form, 0)
-    _encode(dtype)
+    encode_dtype(dtype)
     return dtype
 
 

@@ -17,6 +17,7 @@ import re
 import secrets
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = [
     "NameParts",
@@ -122,6 +123,7 @@ def short_name(session: str) -> str:
     return f"th{digest}_{tail}"
 
 
+@lru_cache(maxsize=1024)
 def parse_name(name: str) -> NameParts | None:
     """Take a logical name apart; None for every other name."""
     match = _LOGICAL.fullmatch(name)
@@ -131,6 +133,7 @@ def parse_name(name: str) -> NameParts | None:
     return NameParts(match["session"], int(match["pid"]), match["key"], int(generation or 1))
 
 
+@lru_cache(maxsize=1024)
 def is_unique_name(name: str) -> bool:
     """Whether `name` holds so many random bits of ours that it never names a second segment."""
     parts = parse_name(name)

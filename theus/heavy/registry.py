@@ -60,7 +60,7 @@ class MemoryRegistry:
         self._given = directory
         self._scan = scan
         self.report: ScanReport | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._pid = os.getpid()
         self._entries: dict[str, Entry] = {}
         self._fd = -1
@@ -121,11 +121,15 @@ class MemoryRegistry:
             self._compact_if_long()
 
     def close(self) -> None:
-        """Remove the file and let the lock go. Idempotent; does nothing in a forked child."""
+        """Remove the file and let the lock go, once nothing is recorded any more.
+
+        With segments left, file and lock stay until they are freed or the process ends.
+        Idempotent; does nothing in a forked child.
+        """
         with self._lock:
-            if self._fd < 0 or os.getpid() != self._pid:
+            if self._fd < 0 or self._entries or os.getpid() != self._pid:
                 return
-            if self._path is not None and not self._entries:
+            if self._path is not None:
                 self._path.unlink(missing_ok=True)
             os.close(self._fd)
             self._fd, self._path, self._lines = -1, None, 0
@@ -178,7 +182,7 @@ class MemoryRegistry:
 
     def _forget_in_child(self) -> None:
         """The lock is the parent's: let the inherited descriptor go."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

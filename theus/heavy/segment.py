@@ -35,7 +35,16 @@ except ImportError as missing:  # pragma: no cover - Windows
         "the heavy zone needs POSIX shared memory (Linux, macOS); this platform has none"
     ) from missing
 
-__all__ = ["PAGE", "SafeSharedMemory", "Segment", "SegmentFacts", "free_bytes", "probe", "remove"]
+__all__ = [
+    "PAGE",
+    "SafeSharedMemory",
+    "Segment",
+    "SegmentFacts",
+    "SharedMemory",
+    "free_bytes",
+    "probe",
+    "remove",
+]
 
 PAGE = mmap.PAGESIZE
 _MODE = 0o600
@@ -137,11 +146,17 @@ def _reserve(fd: int, name: str, size: int) -> None:
         raise _full(name, size, free_bytes(fd), os.strerror(error.errno)) from error
 
 
-def _map(fd: int, size: int, *, readonly: bool) -> mmap.mmap:
+def _map(fd: int, name: str, size: int, *, readonly: bool) -> mmap.mmap:
     prot = mmap.PROT_READ if readonly else mmap.PROT_READ | mmap.PROT_WRITE
-    if sys.version_info >= (3, 13):  # keeps no second descriptor of its own
-        return mmap.mmap(fd, size, flags=mmap.MAP_SHARED, prot=prot, trackfd=False)
-    return mmap.mmap(fd, size, flags=mmap.MAP_SHARED, prot=prot)
+    try:
+        if sys.version_info >= (3, 13):  # keeps no second descriptor of its own
+            return mmap.mmap(fd, size, flags=mmap.MAP_SHARED, prot=prot, trackfd=False)
+        return mmap.mmap(fd, size, flags=mmap.MAP_SHARED, prot=prot)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        reason = f"it does not fit into the address space of this process: {error.strerror}"
+        raise _full(name, size, free_bytes(fd), reason) from error
 
 
 class _Mapped(SharedMemory):
@@ -167,16 +182,20 @@ class _Mapped(SharedMemory):
         self._pid = os.getpid()
         self.facts = facts
         self.readonly = readonly
-        self._mmap = _map(fd, size, readonly=readonly)
+        self._mmap = _map(fd, name, size, readonly=readonly)
         self._buf = memoryview(self._mmap)
 
     def close_if_idle(self) -> bool:
         """Unmap now if no view of the memory is left; False (and nothing done) otherwise."""
-        if self._buf is not None:
-            try:
-                self._buf.release()
-            except BufferError:
-                return False
+        mapped, buf = self._mmap, self._buf
+        if mapped is None or buf is None:
+            return True
+        try:
+            buf.release()
+            mapped.close()
+        except BufferError:  # somebody has an export of it
+            self._buf = memoryview(mapped)
+            return False
         self.close()
         return True
 

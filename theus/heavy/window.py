@@ -16,13 +16,12 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from multiprocessing.shared_memory import SharedMemory
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from theus.heavy.names import is_unique_name
-from theus.heavy.segment import SafeSharedMemory, Segment, probe
+from theus.heavy.names import is_unique_name, parse_name
+from theus.heavy.segment import SafeSharedMemory, Segment, SharedMemory, probe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,21 +50,24 @@ class Window:
         The mapping.
     handle:
         What `ShmArray.shm` shows; the mapping itself by default.
-    key:
-        The heavy key, for messages and passports.
+    key, generation:
+        The heavy key and how often it was allocated, where known.
     """
 
-    __slots__ = ("__weakref__", "_bytes", "address", "handle", "key", "segment")
+    __slots__ = ("__weakref__", "_bytes", "address", "generation", "handle", "key", "segment")
 
     def __init__(
         self,
         segment: Segment | SafeSharedMemory,
         handle: SharedMemory | None = None,
         key: str = "",
+        generation: int = 0,
     ) -> None:
+        parts = parse_name(segment.name)
         self.segment = segment
         self.handle = segment if handle is None else handle
-        self.key = key
+        self.key = parts.key if parts else key
+        self.generation = parts.generation if parts else generation
         self._bytes: weakref.ref[Bytes] | None = None
         self.address: int = self.bytes().__array_interface__["data"][0]
 
@@ -77,12 +79,17 @@ class Window:
             self._bytes = weakref.ref(found)
         return found
 
+    @property
+    def viewed(self) -> bool:
+        """Whether an array over this window is alive."""
+        return self._bytes is not None and self._bytes() is not None
+
     def offset_of(self, array: np.ndarray[Any, Any], low: int, high: int) -> int | None:
         """Return where element zero of an array lies, None if it is not all in this window.
 
         `low` and `high` are the array's extent around element zero.
         """
-        if self._bytes is None or self._bytes() is None:
+        if not self.viewed:
             return None  # nothing is mapped (any more), so nothing can lie there
         offset: int = array.__array_interface__["data"][0] - self.address
         inside = offset + low >= 0 and offset + high <= self.segment.size
@@ -133,9 +140,6 @@ class AttachCache:
         HeavyGoneError, HeavyZoneError
             See :class:`~theus.heavy.segment.SafeSharedMemory`.
         """
-        if not is_unique_name(name):
-            window = Window(SafeSharedMemory(name, size=least, readonly=readonly, key=key), key=key)
-            return window, window.bytes()
         with self._lock:
             found = self._windows.get((name, readonly))
             if found is not None and found.segment.size >= least and found.segment.buf is not None:
@@ -144,6 +148,8 @@ class AttachCache:
                 return found, found.bytes()
             window = Window(SafeSharedMemory(name, size=least, readonly=readonly, key=key), key=key)
             pinned = window.bytes()
+            if not is_unique_name(name):
+                return window, pinned
             self._misses += 1
             self._drop_gone()
             self._put((name, readonly), window)
@@ -162,7 +168,7 @@ class AttachCache:
 
     def _close(self, place: tuple[str, bool]) -> bool:
         window = self._windows[place]
-        if not window.segment.close_if_idle():
+        if window.viewed or not window.segment.close_if_idle():
             return False
         del self._windows[place]
         self._total -= window.segment.size

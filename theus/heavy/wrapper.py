@@ -112,7 +112,7 @@ class HeavyZoneWrapper(MutableMapping[str, Any]):
 
 def _refuse(key: str) -> NoReturn:
     raise ImmutableError(
-        f"heavy.{key} cannot be set here: `ctx.heavy` is a view of the state. Declare "
+        f"heavy.{key} cannot be changed here: `ctx.heavy` is a view of the state. Declare "
         f"'heavy.{key}' as an output and return the new array, or use a StateUpdate.",
         path=f"heavy.{key}",
     )

@@ -1,0 +1,140 @@
+"""The attach cache: bounded, least recently used first out, never closing what is in use."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from theus.errors import HeavyGoneError
+from theus.heavy.segment import SafeSharedMemory
+from theus.heavy.window import AttachCache, Window, held
+
+
+@pytest.fixture
+def names(zone):
+    for index in range(6):
+        zone.put(f"k{index}", np.full(512, index, "f8"))
+    return [zone.descriptor(f"k{index}").name for index in range(6)]
+
+
+def first_value(pinned):
+    return pinned.view("f8")[0]
+
+
+def test_a_hit_is_the_same_window(names):
+    cache = AttachCache()
+    first, pinned = cache.attach(names[3], 1)
+    again, _ = cache.attach(names[3], 1)
+    assert again is first
+    assert first_value(pinned) == 3
+    assert (cache.stats().hits, cache.stats().misses) == (1, 1)
+
+
+def test_read_only_and_writable_windows_are_kept_apart(names):
+    cache = AttachCache()
+    reading, _ = cache.attach(names[0], 1)
+    writing, pinned = cache.attach(names[0], 1, readonly=False)
+    assert reading is not writing
+    pinned.view("f8")[1] = 5
+    assert reading.bytes().view("f8")[1] == 5
+    assert not reading.bytes().flags.writeable
+
+
+def test_above_the_count_the_least_recently_used_goes(names):
+    cache = AttachCache(max_entries=3)
+    windows = [cache.attach(name, 1)[0] for name in names[:3]]
+    cache.attach(names[0], 1)
+    cache.attach(names[3], 1)
+    assert [window.segment.buf is None for window in windows] == [False, True, False]
+    assert cache.stats().entries == 3
+    assert cache.stats().closed == 1
+
+
+def test_above_the_bytes_too(names):
+    cache = AttachCache(max_bytes=2 * 4096)
+    for name in names:
+        cache.attach(name, 1)
+    assert cache.stats().bytes == 2 * 4096
+
+
+def test_what_is_in_use_is_never_closed(names):
+    cache = AttachCache(max_entries=1)
+    pinned = [cache.attach(name, 1)[1] for name in names]
+    assert [first_value(one) for one in pinned] == [0, 1, 2, 3, 4, 5]
+    assert cache.stats().entries == 6
+    del pinned
+    cache.attach(names[0], 1)
+    assert cache.forget(names[1:]) == 5
+    assert cache.stats().entries == 1
+
+
+def test_a_view_of_a_view_counts_as_use(names):
+    cache = AttachCache(max_entries=1)
+    view = memoryview(np.asarray(cache.attach(names[2], 1)[1])[8:16])
+    cache.attach(names[3], 1)
+    assert np.frombuffer(view, "f8")[0] == 2
+
+
+def test_freed_segments_are_let_go_at_the_next_miss(zone, names):
+    cache = AttachCache()
+    cache.attach(names[0], 1)
+    zone.free("k0")
+    cache.attach(names[1], 1)
+    assert cache.stats().entries == 1
+    with pytest.raises(HeavyGoneError):
+        cache.attach(names[0], 1)
+
+
+def test_a_freed_segment_in_use_stays_readable(zone, names):
+    cache = AttachCache()
+    pinned = cache.attach(names[5], 1)[1]
+    zone.free("k5")
+    assert cache.forget_gone() == 0
+    assert first_value(pinned) == 5
+    del pinned
+    assert cache.forget_gone() == 1
+
+
+def test_a_window_that_its_user_closed_is_mapped_again(names):
+    cache = AttachCache()
+    window = cache.attach(names[1], 1)[0]
+    window.segment.close()
+    assert first_value(cache.attach(names[1], 1)[1]) == 1
+    assert cache.stats().bytes == 4096
+
+
+def test_the_owner_gets_its_own_window(zone, names):
+    own = held(names[2])
+    assert own is not None
+    assert own.segment is zone.get("k2").shm
+    assert held("theus:0123456789abcdef:1:nobody") is None
+
+
+def test_nothing_lies_in_a_window_that_was_let_go(names):
+    window = Window(SafeSharedMemory(names[0]))
+    window.segment.close()
+    assert window.offset_of(np.zeros(1), 0, 8) is None
+
+
+def test_many_threads_share_a_small_cache(names):
+    cache = AttachCache(max_entries=2)
+    wrong = []
+
+    def work(seed):
+        for step in range(200):
+            index = (seed + step) % 6
+            window, pinned = cache.attach(names[index], 1)
+            if first_value(pinned) != index or window.segment.name != names[index]:
+                wrong.append(index)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    cache.forget_gone()
+    cache.attach(names[0], 1)
+    assert cache.stats().entries <= 2 + 6
