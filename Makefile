@@ -61,12 +61,12 @@ $(VENV)/.ready-build: $(VENV)/pyvenv.cfg pyproject.toml
 $(VENV)/.ready-demo: $(VENV)/.ready-build pyproject.toml setup.py
 	@echo "compiling the core: once, about a minute"
 	$(PY) setup.py --quiet build_ext --inplace
-	$(PIP) --no-build-isolation --editable ".[demo]"
+	PYTHONWARNINGS=ignore $(PIP) --no-build-isolation --editable ".[demo]"
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready-demo
 	$(PIP) --group dev
-	$(PIP) --no-build-isolation --editable ".[demo,pydantic,attrs]"
+	PYTHONWARNINGS=ignore $(PIP) --no-build-isolation --editable ".[demo,pydantic,attrs]"
 	@touch $@
 
 build: $(VENV)/.ready-build ## compile what changed, in place

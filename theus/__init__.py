@@ -6,9 +6,9 @@ that ``import theus`` loads nothing else: no numpy, no asyncio, no compiled core
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from theus._lazy import lazy
 from theus._version import __version__
 
 if TYPE_CHECKING:
@@ -54,15 +54,4 @@ _HOMES = {
     "process": "theus.contracts",
 }
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -94,7 +94,7 @@ def below(name, tops):
 def test_only_who_may_does(rule):
     culprits = {}
     for module, path in modules().items():
-        if module in rule.allowed:
+        if below(module, rule.allowed):
             continue
         found = {name for name in imports_of(module, path) if below(name, rule.imports)}
         found |= {name for name in uses_of(path) if below(name, rule.uses)}

@@ -1,24 +1,30 @@
 """The compiled core: state, guards, transactions, conflicts, commit.
 
 Rooms above import the compiled modules directly (``from theus._core.state import State``).
-The names below are for programs that look for them here; each is looked up in its module
-on first use.
+The names below are for programs that look for them here, some of which live in rooms above;
+each is looked up in its module on first use.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from theus._lazy import lazy
 
 if TYPE_CHECKING:
     from theus._core.conflict import ConflictManager, RetryDecision
-    from theus._core.guard import ContextGuard
+    from theus._core.context import ProcessContext
     from theus._core.state import State
     from theus._core.transaction import Transaction
     from theus._core.view import FrozenDict, FrozenList
+    from theus.audit import AuditLevel, AuditLogEntry, AuditRecipe, AuditSystem
+    from theus.heavy.descriptor import BufferDescriptor
+    from theus.heavy.registry import MemoryRegistry
+    from theus.outbox import OutboxMsg
+    from theus.signals import SignalHub, SignalReceiver
 else:
     try:
-        import_module("theus._core.node")
+        import theus._core.node  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name != "theus._core.node":
             raise
@@ -33,34 +39,41 @@ else:
         ) from error
 
 __all__ = [
+    "AuditLevel",
+    "AuditLogEntry",
+    "AuditRecipe",
+    "AuditSystem",
+    "BufferDescriptor",
     "ConflictManager",
-    "ContextGuard",
     "FrozenDict",
     "FrozenList",
+    "MemoryRegistry",
+    "OutboxMsg",
+    "ProcessContext",
     "RetryDecision",
+    "SignalHub",
+    "SignalReceiver",
     "State",
     "Transaction",
 ]
 
 _HOMES = {
+    "AuditLevel": "theus.audit",
+    "AuditLogEntry": "theus.audit",
+    "AuditRecipe": "theus.audit",
+    "AuditSystem": "theus.audit",
+    "BufferDescriptor": "theus.heavy.descriptor",
     "ConflictManager": "theus._core.conflict",
-    "ContextGuard": "theus._core.guard",
     "FrozenDict": "theus._core.view",
     "FrozenList": "theus._core.view",
+    "MemoryRegistry": "theus.heavy.registry",
+    "OutboxMsg": "theus.outbox",
+    "ProcessContext": "theus._core.context",
     "RetryDecision": "theus._core.conflict",
+    "SignalHub": "theus.signals",
+    "SignalReceiver": "theus.signals",
     "State": "theus._core.state",
     "Transaction": "theus._core.transaction",
 }
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy(__name__, _HOMES)
