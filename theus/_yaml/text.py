@@ -60,7 +60,7 @@ def failure(
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` for the nearest of `known`, or an empty text."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    near = get_close_matches(word, list(known), n=1, cutoff=0.7)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

@@ -1,0 +1,1 @@
+"""Flux: workflows written in YAML, run over processes and the state."""
