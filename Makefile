@@ -111,6 +111,11 @@ cover: $(VENV)/.ready-dev ## line coverage, compiled core included, in a copy of
 dist: $(VENV)/.ready-dev ## sdist, a wheel from it, and a try of both in a clean environment
 	rm -rf dist build/try
 	$(PY) setup.py --quiet sdist
+	@tar -tzf dist/theus-*.tar.gz | sed 's,^[^/]*/,,' | sort > build/sdist.txt
+	@if git ls-files | grep -v '^\.gitignore$$' | sort | comm -23 - build/sdist.txt | grep .; then \
+	  echo "these files are not in the sdist: see MANIFEST.in"; exit 1; fi
+	@if grep -E '\.(c|so|pyd|html|pyc)$$' build/sdist.txt; then \
+	  echo "these built files are in the sdist: see MANIFEST.in"; exit 1; fi
 	$(PY) -m pip --quiet wheel --no-deps --wheel-dir dist dist/theus-*.tar.gz
 	$(PYTHON) -m venv build/try
 	build/try/bin/python -m pip install --quiet dist/theus-*.whl
