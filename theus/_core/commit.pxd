@@ -10,6 +10,7 @@ cdef class Plan:
     cdef list spine
     cdef list checks
     cdef readonly u64 version
+    cdef readonly object effects
 
 
 cdef enum Verdict:
@@ -18,4 +19,5 @@ cdef enum Verdict:
     FENCED = 2
 
 cdef Plan prepare(Footprint tx)
+cdef int release(Footprint tx, Plan plan) except -1
 cdef int install(Footprint tx, Plan plan, object chain, u64 asserted, bint strict) except -1

@@ -520,6 +520,15 @@ cdef int install(Footprint tx, Plan plan, object chain, u64 asserted, bint stric
     return DONE
 
 
+cdef int release(Footprint tx, Plan plan) except -1:
+    """A commit without changes of the state: only what it sends takes its place in the order."""
+    cdef Store store = tx.store
+    if plan.effects is not None:
+        with store.mutex:
+            store.outgoing.append((store.ver, plan.effects))
+    return 0
+
+
 cdef int judge(Footprint tx, Plan plan, object chain, u64 asserted, bint strict) except -1:
     """Whether the attempt may be installed; under the mutex, which it keeps."""
     cdef Store store = tx.store
@@ -571,6 +580,8 @@ cdef int apply_all(Store store, Snap own, Plan plan, DeltaRecord record, list tr
     if old is not None:
         trash.append(old)
     store.history.append(record)
+    if plan.effects is not None:
+        store.outgoing.append((ver, plan.effects))
     if store.log_at < len(store.log):
         store.prune(2 * len(plan.ops) + 8, trash)
     return 0

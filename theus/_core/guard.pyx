@@ -152,7 +152,7 @@ cdef class Guard(Held):
         return 0
 
     cdef object violation(self, str action, object key):
-        parts = self.where() if key is None else self.where_key(key)
+        parts = self.where() if key is None or key == "*" else self.where_key(key)
         path = format_path(parts) if parts else "the whole state"
         process = f"process {self.tx.process!r}" if self.tx.process else "this transaction"
         patterns = allowed(self.pos)

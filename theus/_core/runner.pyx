@@ -43,10 +43,13 @@ CURRENT = contextvars.ContextVar("theus_transaction", default=None)
 cdef class Hooks:
     """What the runner needs from the engine. All are callables unless said otherwise.
 
+    before(tx, spec, args, kwargs): before the body of each attempt (audit of inputs); None: nothing.
+    discard(tx): an attempt ended without effect; None: nothing.
     check(tx, spec): everything between the body and the install (contract, audit, schema);
         None: nothing to check.
-    publish(tx, spec): after a commit (outbox, signals, audit, history); None: nothing.
-    failed(spec, error): a body or a check raised; None: nothing.
+    publish(): hand out what commits left in `Store.outgoing`, in order (outbox, signals).
+    after(tx, spec): after a commit (audit, history); None: nothing.
+    failed(tx, spec, error): a body or a check raised; None: nothing.
     sleep(ms), sleep_async(ms) -> awaitable: back-off.
     park(arbiter, ticket), park_async(arbiter, ticket) -> awaitable: until the ticket's state changes.
     thread(callable) -> awaitable: run a sync body off the loop.
@@ -56,8 +59,11 @@ cdef class Hooks:
     apply_update(tx, spec, update): apply one.
     """
 
+    cdef public object before
+    cdef public object discard
     cdef public object check
     cdef public object publish
+    cdef public object after
     cdef public object failed
     cdef public object sleep
     cdef public object sleep_async
@@ -99,7 +105,8 @@ cdef class Chain:
         self.label = label
         self.lease_s = 0.0 if lease_s is None else lease_s
 
-    cdef int started(self) except -1:
+    cpdef int start(self) except -1:
+        """Count one more attempt."""
         self.attempts += 1
         if self.attempts > self.runner.counters.max_attempts:
             self.runner.counters.max_attempts = self.attempts
@@ -248,8 +255,10 @@ cdef class Runner:
     cdef int done(self, Spec spec, Transaction tx, Chain chain) except -1:
         if chain is not None:
             chain.close()
-        if self.hooks.publish is not None:
-            self.hooks.publish(tx, spec)
+        if self.store.outgoing:
+            self.hooks.publish()
+        if self.hooks.after is not None:
+            self.hooks.after(tx, spec)
         return 0
 
     cdef object broke(self, Spec spec, Transaction tx, error):
@@ -257,7 +266,7 @@ cdef class Runner:
         tx.fail()
         self.counters.failures += 1
         if self.hooks.failed is not None:
-            self.hooks.failed(spec, error)
+            self.hooks.failed(tx, spec, error)
         return self.undeclared(spec, error)
 
     # --- joining -------------------------------------------------------------------------------
@@ -390,6 +399,8 @@ cdef class Runner:
             token = self.enter(tx, False)
             try:
                 try:
+                    if self.hooks.before is not None:
+                        self.hooks.before(tx, spec, args, kwargs)
                     result = spec.func(ctx, *args, **kwargs)
                     self.settle(spec, tx, result)
                 finally:
@@ -410,6 +421,8 @@ cdef class Runner:
                         chain.attempts = 1
                     wait = chain.lost(tx, error, spec.mean_ms)
                     tx.fail()
+                    if self.hooks.discard is not None:
+                        self.hooks.discard(tx)
                     if wait > 0.0:
                         self.hooks.sleep(wait)
                     while chain.must_queue:
@@ -426,7 +439,7 @@ cdef class Runner:
                 if instead is not None:
                     raise instead from error
                 raise
-            chain.started()
+            chain.start()
             ctx = self.begin(spec, chain)
             tx = ctx.tx
 
@@ -457,6 +470,8 @@ cdef class Runner:
                 if is_async:
                     token = self.enter(tx, True)
                     try:
+                        if self.hooks.before is not None:
+                            self.hooks.before(tx, spec, args, kwargs)
                         result = await spec.func(ctx, *args, **kwargs)
                         self.settle(spec, tx, result)
                     finally:
@@ -485,6 +500,8 @@ cdef class Runner:
                         chain.attempts = 1
                     wait = chain.lost(tx, error, spec.mean_ms)
                     tx.fail()
+                    if self.hooks.discard is not None:
+                        self.hooks.discard(tx)
                     if wait > 0.0:
                         await self.hooks.sleep_async(wait)
                     while chain.must_queue:
@@ -501,7 +518,7 @@ cdef class Runner:
                 if instead is not None:
                     raise instead from error
                 raise
-            chain.started()
+            chain.start()
             ctx = self.begin(spec, chain)
             tx = ctx.tx
 
@@ -512,6 +529,8 @@ cdef class Runner:
         def call():
             token = self.enter(tx, False)
             try:
+                if self.hooks.before is not None:
+                    self.hooks.before(tx, spec, args, kwargs)
                 result = spec.func(ctx, *args, **kwargs)
                 self.settle(spec, tx, result)
                 return result
@@ -532,18 +551,17 @@ cdef class Runner:
                 self.wait_install(tx)
         except BaseException:
             tx.fail()
+            if self.hooks.discard is not None:
+                self.hooks.discard(tx)
             raise
-        if self.hooks.publish is not None:
-            self.hooks.publish(tx, None)
+        if self.store.outgoing:
+            self.hooks.publish()
+        if self.hooks.after is not None:
+            self.hooks.after(tx, None)
 
-    def begin_for(self, Spec spec not None):
-        """(transaction, context) of a new attempt that the engine drives itself (worker pools)."""
-        ctx = self.begin(spec, None)
-        return ctx.tx, ctx
-
-    def settle_for(self, Spec spec not None, Transaction tx not None, result):
-        """Outputs and checks of an attempt that the engine drives itself."""
-        self.settle(spec, tx, result)
+    def wait_for(self, Transaction tx not None):
+        """The commit of a transaction met a fence: wait, blocking, and commit it."""
+        self.wait_install(tx)
 
 
 cdef object lease_of(Spec spec):

@@ -21,6 +21,8 @@ from theus._core.delta cimport DeltaLog
 from theus._core.freeze cimport empty_node, ingest
 from theus._core.node cimport LIST, MAP, Era, Node, Undo, is_tomb, u64
 
+import collections
+
 from theus._core.freeze import RESERVED
 
 cdef extern from "Python.h":
@@ -76,6 +78,7 @@ cdef class Store:
         self.history = DeltaLog(history, version)
         self.reserved = RESERVED
         self.latched = {}
+        self.outgoing = collections.deque()
 
     def __dealloc__(self):
         free(self.stamps)

@@ -31,6 +31,7 @@ cdef class Transaction(Footprint):
     cdef readonly u64 committed_version
     cdef object commit_hook
     cdef readonly bint refused
+    cdef public object extra
     cdef list points
     cdef object owner
     cdef unsigned long thread
@@ -49,3 +50,8 @@ cdef class Transaction(Footprint):
     cdef int commuting(self, int code, object path, object value) except -1
     cpdef prepare(self)
     cpdef bint install(self) except -1
+
+
+cdef class Unlimited:
+    cdef Transaction tx
+    cdef tuple saved

@@ -12,7 +12,7 @@ by side.
 
 cimport cython
 from cpython.object cimport PyObject
-from theus._core.commit cimport DONE, FENCED, Plan, install, prepare
+from theus._core.commit cimport DONE, FENCED, Plan, install, prepare, release
 from theus._core.delta cimport OP_INCR, OP_MAX, OP_MIN, Op, make_op
 from theus._core.footprint cimport (
     ACTIVE, COMMITTED, FAILED, KEY, ROLLED_BACK, Draft, Footprint,
@@ -62,6 +62,24 @@ cdef class Savepoint:
     def release(self):
         """Forget the savepoint, keep the writes."""
         self.tx.release_savepoint(self)
+
+
+cdef class Unlimited:
+    """Lifts the contract from `Transaction`'s own methods for the time of a block."""
+
+    def __init__(self):
+        raise TypeError("made by a transaction")
+
+    def __enter__(self):
+        tx = self.tx
+        self.saved = (tx.pos, tx.root, tx.heavy_root, tx.pure)
+        tx.pos, tx.root, tx.heavy_root, tx.pure = unlimited(False), None, None, False
+        return tx
+
+    def __exit__(self, kind, error, trace):
+        if self.tx.status == ACTIVE:
+            self.tx.pos, self.tx.root, self.tx.heavy_root, self.tx.pure = self.saved
+        return False
 
 
 cdef class Transaction(Footprint):
@@ -570,6 +588,10 @@ cdef class Transaction(Footprint):
         """Turn drafts into operations; the first half of a commit."""
         self.check_time()
         self.plan = prepare(self)
+        if self.signals is not None or (self.outbox_log is not None and not callable(self.outbox_log)):
+            messages = () if self.outbox_log is None or callable(self.outbox_log) else tuple(self.outbox_log)
+            if messages or self.signals:
+                self.plan.effects = (self.process, messages, self.signals)
 
     cpdef bint install(self) except -1:
         """Validate and install what `prepare` made; False where a ticket holder closes the way.
@@ -577,6 +599,7 @@ cdef class Transaction(Footprint):
         Raises ConflictError. Afterwards the transaction has ended.
         """
         if not self.plan.ops:
+            release(self, self.plan)
             self.committed_version = self.ver
             self.finish(COMMITTED)
             return True
@@ -589,6 +612,31 @@ cdef class Transaction(Footprint):
         self.committed_version = self.plan.version
         self.finish(COMMITTED)
         return True
+
+    def resulting(self, path, default=None, *, count=False):
+        """The plain value at a path as the commit would leave it; no contract applies.
+
+        For checks that run before the commit. `count` makes it a read that can conflict.
+        """
+        cdef tuple parts = parse_path(path)
+        cdef Position pos = self.pos
+        if count:
+            saved = (self.root, self.heavy_root)
+            self.pos, self.root, self.heavy_root = unlimited(False), None, None
+            try:
+                value = self.ensure(parts)
+            finally:
+                self.pos = pos
+                self.root, self.heavy_root = saved
+        heavy = len(parts) > 0 and parts[0] == "heavy"
+        value = peek_value(self, self.store.heavy if heavy else self.store.root, parts, 1 if heavy else 0)
+        return default if value is self.absent else value
+
+    def unlimited(self):
+        """A context manager inside which this transaction's own methods are not limited."""
+        cdef Unlimited block = Unlimited.__new__(Unlimited)
+        block.tx = self
+        return block
 
     def assert_version(self, u64 version, *, strict=False):
         """Make the commit a compare-and-swap: nothing it touches may have changed since `version`."""

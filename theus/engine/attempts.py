@@ -1,0 +1,140 @@
+"""Retry loops around `with` blocks: `for attempt in engine.attempts(): with attempt as tx: ...`"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from theus._core.runner import Chain
+from theus.errors import ConflictError
+
+if TYPE_CHECKING:
+    from theus._core.transaction import Transaction
+    from theus.engine.engine import TheusEngine
+
+__all__ = ["Attempt", "Attempts"]
+
+
+class Attempt:
+    """One try of a block: a context manager that gives its transaction.
+
+    A conflict at the end of the block is kept instead of raised; the loop then makes another
+    attempt on the new state. Every other error is raised.
+    """
+
+    def __init__(self, owner: Attempts, chain: Chain) -> None:
+        self._owner = owner
+        self._chain = chain
+        self.tx: Transaction | None = None
+        self.conflict: ConflictError | None = None
+        self.done = False
+
+    def __enter__(self) -> Transaction:
+        self.tx = self._owner.begin(self._chain)
+        return self.tx
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        tx = self.tx
+        assert tx is not None
+        if error is not None:
+            self.done = True
+            tx.rollback()
+            return False
+        if not tx.active:
+            self.done = True
+            return False
+        try:
+            tx.prepare()
+            self._owner.check(tx)
+            if not tx.install():
+                self._owner.wait_install(tx)
+        except ConflictError as conflict:
+            self.conflict = conflict
+            return False
+        except BaseException:
+            self.done = True
+            tx.fail()
+            raise
+        self.done = True
+        self._owner.published(tx)
+        return False
+
+
+class Attempts:
+    """As many attempts as it takes, with back-off and, after too many failures, priority.
+
+    Iterate with `for` where blocking waits are fine, with `async for` under an event loop.
+    """
+
+    def __init__(self, engine: TheusEngine, label: str, options: dict[str, Any]) -> None:
+        self._engine = engine
+        self._label = label
+        self._options = options
+
+    def begin(self, chain: Chain) -> Transaction:
+        """The transaction of the next attempt."""
+        return self._engine._new_transaction(chain=chain, process=self._label, **self._options)
+
+    def check(self, tx: Transaction) -> None:
+        """What may veto the commit."""
+        self._engine._pipeline.check(tx, None)
+
+    def wait_install(self, tx: Transaction) -> None:
+        """The commit met the fence of another: wait for it."""
+        self._engine._runner.wait_for(tx)
+
+    def published(self, tx: Transaction) -> None:
+        """The commit is visible."""
+        self._engine._pipeline.hand_out()
+        self._engine._pipeline.after(tx, None)
+
+    def _next(self, attempt: Attempt, chain: Chain) -> float | None:
+        """Milliseconds to wait before the next attempt; None where there is none."""
+        if attempt.done or attempt.conflict is None or attempt.tx is None:
+            return None
+        wait: float = chain.lost(attempt.tx, attempt.conflict, 0.0)
+        attempt.tx.fail()
+        self._engine._pipeline.discard(attempt.tx)
+        return wait
+
+    def __iter__(self) -> Iterator[Attempt]:
+        chain = Chain(self._engine._runner, self._label)
+        lanes = self._engine._lanes
+        try:
+            while True:
+                chain.start()
+                attempt = Attempt(self, chain)
+                yield attempt
+                wait = self._next(attempt, chain)
+                if wait is None:
+                    return
+                if wait > 0.0:
+                    lanes.sleep(wait)
+                while chain.must_queue:
+                    lanes.park(self._engine._arbiter, chain.ticket)
+        finally:
+            chain.close()
+
+    async def __aiter__(self) -> AsyncIterator[Attempt]:
+        chain = Chain(self._engine._runner, self._label)
+        lanes = self._engine._lanes
+        try:
+            while True:
+                chain.start()
+                attempt = Attempt(self, chain)
+                yield attempt
+                wait = self._next(attempt, chain)
+                if wait is None:
+                    return
+                if wait > 0.0:
+                    await lanes.sleep_async(wait)
+                while chain.must_queue:
+                    await lanes.park_async(self._engine._arbiter, chain.ticket)
+        finally:
+            chain.close()

@@ -1,0 +1,172 @@
+"""What happens around the install of a commit, in one fixed order.
+
+Before it: contract (by the guards, at the access), audit rules, schema. After it: outbox and
+signals in the order of versions, then the audit's success. Whoever takes part has three calls:
+`prepare` may veto, `publish` may not fail, `discard` undoes; the order is the tuple
+`Pipeline.participants`, so rollback is one loop.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from theus._core.path import format_path
+from theus.signals import publish_signals
+
+if TYPE_CHECKING:
+    from theus._core.context import Spec
+    from theus._core.store import Store
+    from theus._core.transaction import Transaction
+    from theus.audit.gate import AuditValidator
+    from theus.outbox import Outbox
+    from theus.schema.validator import SchemaValidator
+
+__all__ = ["AuditParticipant", "Participant", "Pipeline", "SchemaParticipant"]
+
+
+class Participant(Protocol):
+    """Someone who takes part in commits."""
+
+    def prepare(self, tx: Transaction, spec: Spec | None) -> None:
+        """Look at what would be committed; raise to refuse it."""
+
+    def publish(self, tx: Transaction, spec: Spec | None) -> None:
+        """The commit is visible. May not fail."""
+
+    def discard(self, tx: Transaction) -> None:
+        """The attempt had no effect. May not fail."""
+
+
+class SchemaParticipant:
+    """The resulting state must fit the model, or nothing becomes visible."""
+
+    def __init__(self, validator: SchemaValidator) -> None:
+        self._validator = validator
+
+    def prepare(self, tx: Transaction, spec: Spec | None) -> None:
+        changed = {op.path[0] for op in tx.ops if op.path and op.path[0] != "heavy"}
+        if not changed:
+            return
+
+        def get_plain(path: tuple[Any, ...]) -> Any:
+            value = tx.resulting(path, _MISSING, count=True)
+            if value is _MISSING:
+                raise KeyError(format_path(path))
+            return value
+
+        self._validator.validate(changed, get_plain)
+
+    def publish(self, tx: Transaction, spec: Spec | None) -> None:
+        """Nothing to do."""
+
+    def discard(self, tx: Transaction) -> None:
+        """Nothing to do."""
+
+
+class AuditParticipant:
+    """Rules on inputs before the body and on outputs before the commit; counts what fails."""
+
+    def __init__(self, validator: AuditValidator) -> None:
+        self._validator = validator
+
+    def before(
+        self, tx: Transaction, spec: Spec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """Check the rules on the inputs of an attempt."""
+        if self._validator.has_rules(spec.name):
+            check = self._validator.begin(spec.name)
+            tx.extra = check
+            check.inputs(kwargs, _lookup(tx))
+
+    def prepare(self, tx: Transaction, spec: Spec | None) -> None:
+        if tx.extra is not None:
+            tx.extra.outputs(_lookup(tx))
+
+    def publish(self, tx: Transaction, spec: Spec | None) -> None:
+        if tx.extra is not None:
+            tx.extra.publish()
+        if spec is not None:
+            self._validator.system.log_success(spec.name)
+
+    def discard(self, tx: Transaction) -> None:
+        if tx.extra is not None:
+            tx.extra.discard()
+
+    def failed(self, tx: Transaction, spec: Spec, error: BaseException) -> None:
+        """A body or a rule raised: failures that were found are kept, and it is logged."""
+        if tx.extra is not None:
+            tx.extra.publish()
+        self._validator.system.log(spec.name, f"failed: {type(error).__name__}: {error}")
+
+
+_MISSING = object()
+
+
+def _lookup(tx: Transaction) -> Any:
+    def look(path: str) -> Any:
+        value = tx.resulting(path, _MISSING, count=True)
+        if value is _MISSING:
+            raise KeyError(path)
+        return value
+
+    return look
+
+
+class Pipeline:
+    """The participants of one engine, and the hand-out of messages after commits.
+
+    Thread-safe: participants are replaced as a whole; one lock makes messages and signals
+    leave in the order of versions, held while they are queued, not while they are delivered.
+    """
+
+    def __init__(self, store: Store, outbox: Outbox) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._order = threading.Lock()
+        self.audit: AuditParticipant | None = None
+        self.schema: SchemaParticipant | None = None
+
+    @property
+    def participants(self) -> tuple[Participant, ...]:
+        """Who takes part, in order."""
+        return tuple(item for item in (self.audit, self.schema) if item is not None)
+
+    def wire(self, hooks: Any) -> None:
+        """Give the runner exactly the calls that have something to do."""
+        active = self.participants
+        audit = self.audit
+        hooks.before = audit.before if audit is not None else None
+        hooks.failed = audit.failed if audit is not None else None
+        hooks.check = self.check if active else None
+        hooks.after = self.after if active else None
+        hooks.discard = self.discard if active else None
+        hooks.publish = self.hand_out
+
+    def check(self, tx: Transaction, spec: Spec | None) -> None:
+        """Everything that may veto a commit, in order."""
+        for item in self.participants:
+            item.prepare(tx, spec)
+
+    def after(self, tx: Transaction, spec: Spec | None) -> None:
+        """Tell everyone that the commit is visible."""
+        for item in self.participants:
+            item.publish(tx, spec)
+
+    def discard(self, tx: Transaction) -> None:
+        """Tell everyone that an attempt had no effect."""
+        for item in reversed(self.participants):
+            item.discard(tx)
+
+    def hand_out(self) -> None:
+        """Messages and signals of finished commits, in the order of their versions, once."""
+        outgoing = self._store.outgoing
+        with self._order:
+            while outgoing:
+                _version, (_process, messages, signals) = outgoing.popleft()
+                if messages:
+                    self._outbox.publish(messages)
+                self._store.latched = dict(signals or {})
+                if signals and self._store.hub is not None:
+                    publish_signals(self._store.hub, signals.items())

@@ -1,0 +1,159 @@
+"""Parallel processes: the same attempt as any other, whose body is a call to a worker.
+
+The stand-in that replaces the body reads the declared inputs through the transaction (so they
+are validated like any read), sends plain values and passports of heavy arrays, and waits. The
+value that comes back is mapped to the outputs by the same commit path as everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from theus._core.pattern import pattern_keys
+from theus.errors import EngineClosedError
+
+if TYPE_CHECKING:
+    from theus._core.context import ProcessContext
+    from theus.contracts.model import ProcessContract
+    from theus.engine.settings import Settings
+    from theus.parallel import Outcome, PoolBackend
+
+__all__ = ["Dispatcher"]
+
+_MISSING = object()
+
+
+class Dispatcher:
+    """The worker pool of one engine, made on first use, and the way to it.
+
+    Thread-safe: one lock around making and closing the pool.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._pool: PoolBackend | None = None
+        self._closed = False
+
+    def pool(self) -> PoolBackend:
+        """The pool, started on first use."""
+        with self._lock:
+            if self._closed:
+                raise EngineClosedError("the engine was shut down; make a new one")
+            if self._pool is None:
+                from theus.parallel import make_pool
+
+                self._pool = make_pool(self._settings.pool or "processes", self._settings.pool_size)
+                self._pool.start()
+            return self._pool
+
+    def close(self) -> None:
+        """End the workers."""
+        with self._lock:
+            self._closed = True
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown()
+
+    def stand_in(self, func: Callable[..., Any], contract: ProcessContract) -> Callable[..., Any]:
+        """The sync body that runs `func` in a worker."""
+
+        def remote(ctx: ProcessContext, *args: Any, **kwargs: Any) -> Any:
+            future = self._submit(ctx, func, contract, args, kwargs)
+            try:
+                return _take(ctx, future.result())
+            except BaseException:
+                future.cancel()
+                raise
+
+        return remote
+
+    def async_stand_in(
+        self, func: Callable[..., Any], contract: ProcessContract
+    ) -> Callable[..., Any]:
+        """The async body that runs `func` in a worker."""
+
+        async def remote(ctx: ProcessContext, *args: Any, **kwargs: Any) -> Any:
+            future = self._submit(ctx, func, contract, args, kwargs)
+            return _take(ctx, await asyncio.wrap_future(future))
+
+        return remote
+
+    def _submit(
+        self,
+        ctx: ProcessContext,
+        func: Callable[..., Any],
+        contract: ProcessContract,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> Future[Outcome]:
+        from theus.parallel import Parcel
+
+        parcel = Parcel(func, args, kwargs, _context(ctx, contract), ctx.process)
+        return self.pool().submit(parcel)
+
+
+def _context(ctx: ProcessContext, contract: ProcessContract) -> Any:
+    """The picklable context of a worker: plain values of what the contract lets it read."""
+    from theus.contracts.model import SemanticType
+    from theus.parallel import ParallelContext
+
+    pure = contract.semantic is SemanticType.PURE
+    patterns = contract.inputs if pure else (*contract.inputs, *contract.outputs)
+    areas: dict[str, dict[str, Any]] = {}
+    if contract.limited:
+        for pattern in patterns:
+            _collect(ctx, _literal(pattern), areas)
+    else:
+        for name in (*ctx.tx.state.data, "heavy"):
+            _collect(ctx, (name,), areas)
+    heavy = areas.pop("heavy", {})
+    return ParallelContext(
+        areas.pop("domain", {}),
+        areas.pop("global", {}),
+        heavy,
+        version=ctx.version,
+        process=ctx.process,
+        declared=patterns if contract.limited else None,
+        signals=not pure,
+        areas=areas,
+    )
+
+
+def _literal(pattern: str) -> tuple[Any, ...]:
+    """The part of a pattern before its first wildcard."""
+    keys: list[Any] = []
+    for key in pattern_keys(pattern):
+        if any(mark in key for mark in "*?["):
+            break
+        keys.append(key)
+    return tuple(keys)
+
+
+def _collect(ctx: ProcessContext, path: tuple[Any, ...], areas: dict[str, dict[str, Any]]) -> None:
+    if not path or path[0] in ("signal", "meta"):
+        return
+    value = ctx.tx.resulting(path, _MISSING, count=True)
+    if value is _MISSING:
+        return
+    if len(path) == 1:
+        areas.setdefault(path[0], {}).update(value)
+        return
+    target = areas.setdefault(path[0], {})
+    for key in path[1:-1]:
+        target = target.setdefault(key, {})
+    target[path[-1]] = value
+
+
+def _take(ctx: ProcessContext, outcome: Outcome) -> Any:
+    """What the worker queued joins the transaction; the value goes on to the outputs."""
+    for message in outcome.outbox:
+        ctx.tx.outbox.add(message)
+    for topic, payload in outcome.signals:
+        ctx.tx.queue_signal(topic, payload)
+    return outcome.value
+

@@ -1,0 +1,47 @@
+"""`engine.edit()`: set-up code writes into the context object; one commit takes it over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from theus.context.base import zones_of
+
+if TYPE_CHECKING:
+    from theus.engine.engine import TheusEngine
+
+__all__ = ["editing"]
+
+
+@contextmanager
+def editing(engine: TheusEngine, context: Any) -> Iterator[Any]:
+    """Yield the context object; afterwards its content replaces what the state has.
+
+    An engine without a context object gives a transaction instead. Fields that are the same
+    as before are not written. An exception in the block, or a commit that fails, changes
+    nothing and is raised.
+    """
+    if context is None:
+        with engine.transaction(write_timeout_ms=None) as tx:
+            yield tx
+        return
+    version = engine.state.version
+    before = zones_of(context)
+    kept = {area: dict(fields) for area, fields in before.items() if isinstance(fields, dict)}
+    yield context
+    with engine.transaction(write_timeout_ms=None) as tx:
+        tx.assert_version(version)
+        for area, fields in zones_of(context).items():
+            _write_area(tx, area, fields, kept.get(area))
+
+
+def _write_area(tx: Any, area: str, fields: Any, before: dict[str, Any] | None) -> None:
+    if not isinstance(fields, dict) or before is None:
+        tx.set((area,), fields)
+        return
+    for name, value in fields.items():
+        tx.set((area, name), value)
+    for name in before:
+        if name not in fields:
+            tx.delete((area, name))

@@ -1,0 +1,135 @@
+"""Every option of the engine and every THEUS_* variable, read once, frozen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from theus.errors import SettingsError
+
+__all__ = ["ISOLATION_LEVELS", "Settings"]
+
+ISOLATION_LEVELS = ("serializable", "snapshot")
+
+
+def _variable(name: str, parse: Callable[[str], Any], default: Any) -> Any:
+    return field(default=default, metadata={"variable": name, "parse": parse})
+
+
+def _number(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("must be at least 1")
+    return value
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("", "0", "false", "no", "off"):
+        return False
+    raise ValueError("must be 1 or 0")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an engine was told, by its arguments or by the environment.
+
+    strict_mode:
+        Contracts are enforced.
+    strict_cas:
+        `compare_and_swap` refuses every version mismatch.
+    isolation:
+        "serializable" (reads are validated) or "snapshot" (only writes are).
+    write_timeout_ms:
+        Longest time from the start of a process to its commit; None: no limit.
+    max_retries, base_backoff_ms:
+        Failures before a call takes a ticket, and the first wait.
+    lease_ms:
+        How long a ticket holder may keep others waiting in one turn.
+    history:
+        How many commits the log of deltas keeps.
+    meta_capacity:
+        How many entries the meta log keeps.
+    pool, pool_size, use_processes:
+        Where parallel processes run and how many workers there are (None: one per core).
+    max_loops, flux_debug:
+        Limit of operations of a workflow; whether its steps are logged.
+    heap_mb, registry_dir:
+        Capacity of the heavy zone in MB, and where its segments are recorded (None: the
+        run-time directory of this user).
+    """
+
+    strict_mode: bool = True
+    strict_cas: bool = False
+    isolation: str = "serializable"
+    write_timeout_ms: float | None = None
+    max_retries: int = 5
+    base_backoff_ms: float = 2.0
+    lease_ms: float = 5000.0
+    history: int = 4096
+    meta_capacity: int = 1000
+    pool: str | None = None
+    pool_size: int | None = _variable("THEUS_POOL_SIZE", _number, None)
+    use_processes: bool = _variable("THEUS_USE_PROCESSES", _flag, False)
+    max_loops: int = _variable("THEUS_MAX_LOOPS", _number, 10_000)
+    flux_debug: bool = _variable("THEUS_FLUX_DEBUG", _flag, False)
+    heap_mb: int = _variable("THEUS_HEAP_SIZE", _number, 512)
+    registry_dir: str | None = _variable("THEUS_REGISTRY", str, None)
+
+    def __post_init__(self) -> None:
+        if self.isolation not in ISOLATION_LEVELS:
+            raise SettingsError(
+                f"isolation must be one of {', '.join(ISOLATION_LEVELS)}, got {self.isolation!r}",
+                option="isolation",
+                value=self.isolation,
+            )
+        for name in ("max_retries", "history", "meta_capacity", "max_loops", "heap_mb"):
+            self._at_least(name, 1)
+        for name in ("base_backoff_ms", "lease_ms", "write_timeout_ms", "pool_size"):
+            if getattr(self, name) is not None:
+                self._at_least(name, 0)
+
+    def _at_least(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value < least:
+            raise SettingsError(
+                f"{name} must be a number of at least {least}, got {value!r}",
+                option=name,
+                value=value,
+            )
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+        """Arguments first (None: not given), then the environment, then the defaults.
+
+        Raises SettingsError for an unknown option or a value that cannot be used.
+        """
+        source = os.environ if environment is None else environment
+        known = {item.name: item for item in fields(cls)}
+        for name in given:
+            if name not in known:
+                raise SettingsError(
+                    f"unknown option {name!r}; known are {', '.join(sorted(known))}",
+                    option=name,
+                    value=given[name],
+                )
+        values = {name: value for name, value in given.items() if value is not None}
+        for name, item in known.items():
+            variable = item.metadata.get("variable")
+            if variable is not None and name not in values and source.get(variable):
+                values[name] = _parse(variable, item.metadata["parse"], source[variable])
+        return cls(**values)
+
+
+def _parse(variable: str, parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"environment variable {variable}={text!r} cannot be used: {error}",
+            option=variable,
+            value=text,
+        ) from error

@@ -1,0 +1,70 @@
+"""Applying a `StateUpdate`: checked against the declared outputs, then queued like any write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from theus._core.path import format_path, parse_path
+from theus._core.pattern import CAN_WRITE, allowed, check
+from theus.errors import ContractViolationError
+
+if TYPE_CHECKING:
+    from theus._core.context import Spec
+    from theus._core.transaction import Transaction
+    from theus.context.updates import StateUpdate
+
+__all__ = ["apply_update"]
+
+_MERGED = ("domain", "global")
+
+
+def apply_update(tx: Transaction, spec: Spec, update: StateUpdate) -> None:
+    """Queue what a returned `StateUpdate` says.
+
+    Raises ContractViolationError ("Write permission denied for path ...") where it leaves the
+    declared outputs; the transaction is then discarded as a whole.
+    """
+    for path in _paths(update):
+        if not check(spec.out_pos, path, CAN_WRITE):
+            _deny(spec, path)
+    with tx.unlimited():
+        if update.key is not None:
+            tx.set(update.key, update.val)
+        tx.update(data=update.data, heavy=update.heavy)
+        for path in update.delete or ():
+            tx.delete(path)
+    if update.signal:
+        if spec.pure:
+            _deny(spec, ("signal",))
+        tx.update(signal=update.signal)
+    if update.assert_version is not None:
+        tx.assert_version(update.assert_version)
+
+
+def _paths(update: StateUpdate) -> list[tuple[Any, ...]]:
+    paths = []
+    if update.key is not None:
+        paths.append(parse_path(update.key))
+    for key, value in (update.data or {}).items():
+        parts = parse_path(key) if isinstance(key, str) else (key,)
+        if len(parts) == 1 and parts[0] in _MERGED:
+            paths += [(parts[0], name) for name in value]
+        else:
+            paths.append(parts)
+    paths += [("heavy", key) for key in update.heavy or {}]
+    paths += [parse_path(path) for path in update.delete or ()]
+    return paths
+
+
+def _deny(spec: Spec, path: tuple[Any, ...]) -> None:
+    text = format_path(path)
+    patterns = allowed(spec.out_pos, CAN_WRITE)
+    raise ContractViolationError(
+        f"Write permission denied for path {text!r}: process {spec.name!r} returned a StateUpdate "
+        f"that changes it, but its outputs are {', '.join(patterns) or 'none'}. Add {text!r} to "
+        f"outputs, or leave it out of the update.",
+        process=spec.name,
+        path=text,
+        action="write",
+        allowed=patterns,
+    )
