@@ -141,7 +141,7 @@ cdef object unquote(str text, Py_ssize_t start, Py_ssize_t stop):
         if char == u"\\":
             index += 1
             if index >= stop or text[index] not in escapes:
-                raise malformed(text, index, "unknown escape (use \\\\, \\\", \\', \\n, \\r or \\t)")
+                raise malformed(text, index, "unknown escape (\\\\ \\\" \\' \\n \\r \\t are known)")
             out.append(escapes[text[index]])
         else:
             out.append(text[index])
@@ -173,12 +173,14 @@ cdef object literal(str text, Py_ssize_t start, Py_ssize_t stop):
     return key
 
 
-cdef bint pattern_bracket(str text, Py_ssize_t start, Py_ssize_t stop):
+cdef bint pattern_bracket(str text, Py_ssize_t start, Py_ssize_t stop) except -1:
     """In patterns, whether a bracket is a key ([0], ["x"], [*]) and no class of letters ([ab])."""
+    if text.startswith(('["', "['", "[]"), start):
+        return True
     if stop < 0 or not (stop + 1 == len(text) or text[stop + 1] in ".["):
         return False
     inner = text[start + 1:stop]
-    if inner in ("*", "**") or inner.startswith(('"', "'")):
+    if inner in ("*", "**"):
         return True
     digits = inner[1:] if inner.startswith("-") else inner
     return digits.isascii() and digits.isdigit()
@@ -331,7 +333,7 @@ cdef str key_text(object key):
     return repr(key)
 
 
-cdef bint needs_quotes(str name):
+cdef bint needs_quotes(str name) except -1:
     for char in name:
         if char in u".[]\n\r\t":
             return True

@@ -5,7 +5,8 @@ of keys, none included) or a glob over names (``user_*``, ``item_?``, ``[ab]_tot
 pattern covers what it names and everything below. Names are matched by case. Keys that are
 neither names nor integers (None, bytes, tuples) match ``*`` and ``**`` only; an integer
 matches the segment that spells it, so that ``rows.0`` and ``rows[0]`` are the same pattern. A
-wildcard loses its meaning in quotes: ``counts["*"]``.
+wildcard loses its meaning in quotes: ``counts["*"]``. A bracket that ends a segment and holds
+a number, a quoted text or a star is a key; any other is a class of letters.
 
 All patterns of a contract become one automaton by subset construction. A `Position` is one of
 its states: what may be done here, and where each key leads. Names that no pattern spells out
@@ -184,14 +185,9 @@ cdef object integer_of(str name):
     return number if str(number) == name else None
 
 
-cdef tuple segment_of(str pattern, object key, bint literal):
+cdef tuple segment_of(object key, bint literal):
     if PyLong_CheckExact(key):
         return (LITERAL, str(key), None)
-    if not PyUnicode_CheckExact(key):
-        raise PathError(
-            f"contract pattern {pattern!r}: the key {key!r} is neither a name nor an integer; "
-            f"cover it with '*'", path=pattern,
-        )
     if literal:
         return (LITERAL, key, None)
     if key == "*":
@@ -207,7 +203,7 @@ cdef tuple segments_of(str pattern):
     cdef list segments = []
     last = None
     for key, _, literal in scan(pattern, True):
-        segment = segment_of(pattern, key, literal)
+        segment = segment_of(key, literal)
         if not segments and segment[0] == LITERAL:
             segment = (LITERAL, fold(segment[1]), None)
         if not (segment[0] == DEEP and last == DEEP):

@@ -75,7 +75,7 @@ def reader(cls: type, declared: Iterable[str] = (), hidden: Iterable[str] = ()) 
 
 
 def _read_dict(order: tuple[str, ...], skipped: frozenset[str], value: Any) -> dict[str, Any]:
-    kept = vars(value)
+    kept: dict[str, Any] = vars(value)
     if not skipped and (not order or tuple(kept) == order):
         return kept.copy()
     found = {name: kept[name] for name in order if name in kept}

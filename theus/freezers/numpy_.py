@@ -75,7 +75,8 @@ def _frozen(value: Any) -> Any:
             f"could change unseen. Store a list, or an array of numbers or fixed-length text.",
             type_name="numpy.ndarray",
         )
-    if type(value) is FrozenArray and type(value.base) is bytes:
+    base: object = value.base
+    if type(value) is FrozenArray and isinstance(base, bytes):
         return value
     order: Any = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
     content = value.tobytes(order)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Hashable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pydantic import AliasChoices, BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
@@ -173,8 +173,7 @@ def _model_input(
 
 
 def _rebuilt_dataclass(value: Any, where: tuple[Any, ...], problems: list[Problem]) -> Any:
-    cls: Hashable = type(value)
-    validate = _dataclass_validator(cls)
+    validate = _dataclass_validator(cast("Hashable", type(value)))
     if validate is None:
         return value
     given = {
