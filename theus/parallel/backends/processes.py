@@ -1,0 +1,284 @@
+"""ProcessPool: tasks in worker processes, started once and kept warm."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import multiprocessing
+import os
+import weakref
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, NoReturn, Self, final
+
+from theus.errors import (
+    NotTransferableError,
+    ParallelError,
+    PoolClosedError,
+    SettingsError,
+    TaskTimeoutError,
+)
+from theus.parallel.admission import Admission
+from theus.parallel.backend import BackendEntry, Capabilities, PoolStats
+from theus.parallel.crew import Plan
+from theus.parallel.dispatcher import Dispatcher
+from theus.parallel.handle import Phase
+from theus.parallel.parcel import Parcel, pack
+from theus.parallel.relay import levels
+from theus.parallel.task import Task, as_parcel, check_limit, check_size
+from theus.parallel.worker import Setup, find_variable
+
+__all__ = ["BACKEND", "ProcessPool"]
+
+_METHODS = ("spawn", "forkserver")
+_CAPABILITIES = Capabilities(
+    "processes", concurrent=True, isolated=True, stops_tasks=True, survives_crashes=True
+)
+
+
+@final
+class ProcessPool:
+    """A pool of worker processes that share nothing with each other.
+
+    A worker that dies, by whatever cause, fails or repeats only the task it had, and is
+    replaced. Workers end with their parent, however it ends. Functions are imported in the
+    workers by module and name; a script that uses a pool has its own start below
+    ``if __name__ == "__main__":``, as with `multiprocessing`.
+
+    Parameters
+    ----------
+    size:
+        How many tasks run at once; by default as many as this program has processors.
+    max_pending:
+        How many tasks may be unfinished before `submit` waits.
+    spare:
+        How many more workers stand by warm, to take the place of one that dies.
+    modules:
+        Modules that workers import before their first task.
+    carry:
+        Context variables whose values go along with each task, as ``"module:NAME"``.
+    method:
+        How processes are started: "spawn" or "forkserver".
+    start_timeout:
+        Seconds a worker may take to get ready.
+    grace:
+        Seconds it may take to end before it is terminated, and again before it is killed.
+
+    Raises
+    ------
+    SettingsError
+        An option has a wrong value.
+
+    The pool starts with its first task, or with `start`. It is a context manager; it is also
+    ended when nobody holds it any more and at the end of the program. Any method may be
+    called from any thread: `submit` pickles in the calling thread and takes one lock for the
+    place and one for the queue, each for a moment. Callbacks of futures run on the
+    dispatcher's thread and must not wait for other tasks of the pool.
+
+    >>> with ProcessPool(2) as pool:  # doctest: +SKIP
+    ...     pool.submit(math.factorial, 20).result()
+    2432902008176640000
+    """
+
+    def __init__(
+        self,
+        size: int | None = None,
+        *,
+        max_pending: int = 1024,
+        spare: int = 1,
+        modules: Iterable[str] = (),
+        carry: Iterable[str] = (),
+        method: str = "spawn",
+        start_timeout: float = 60.0,
+        grace: float = 2.0,
+    ) -> None:
+        if method not in _METHODS:
+            raise _wrong("method", method, f"one of {', '.join(_METHODS)}")
+        if isinstance(spare, bool) or not isinstance(spare, int) or spare < 0:
+            raise _wrong("spare", spare, "a whole number of 0 or more")
+        for option, value in (("start_timeout", start_timeout), ("grace", grace)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise _wrong(option, value, "a number of seconds above 0")
+        self._size = check_size(size)
+        self._admission = Admission(max_pending)
+        self._carry = {place: _variable(place) for place in _texts("carry", carry)}
+        plan = Plan(
+            multiprocessing.get_context(method),
+            Setup(_texts("modules", modules), levels()),
+            self._size,
+            spare,
+            start_timeout,
+            grace,
+        )
+        self._dispatcher = Dispatcher(plan)
+        self._numbers = itertools.count(1)
+        self._pid = os.getpid()
+        weakref.finalize(self, self._dispatcher.let_go, self._pid).atexit = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this backend can do."""
+        return _CAPABILITIES
+
+    def start(self, wait: bool = False, timeout: float | None = None) -> None:
+        """Start the workers, all at once; with ``wait``, return when they are ready.
+
+        Raises
+        ------
+        PoolClosedError, ParallelError
+            The pool was shut down; its workers cannot be started.
+        TaskTimeoutError
+            They were not ready within ``timeout`` seconds; they go on starting.
+        """
+        self._check_process()
+        self._dispatcher.check_open()
+        self._dispatcher.start()
+        if not wait:
+            return
+        if not self._dispatcher.wait_until_warm(timeout):
+            raise TaskTimeoutError(
+                f"the workers were not ready within {timeout} s", task="", limit_s=timeout
+            )
+        self._dispatcher.check_open()
+
+    def submit(
+        self,
+        task: Parcel | Callable[..., Any],
+        /,
+        *args: Any,
+        timeout: float | None = None,
+        retry: bool = True,
+        wait: bool = True,
+        **kwargs: Any,
+    ) -> Future[Any]:
+        """Run ``task`` in a worker; see `PoolBackend.submit` for the parameters.
+
+        The arguments are pickled before this returns: changing them later changes nothing.
+
+        Raises
+        ------
+        NotTransferableError
+            The function or an argument cannot go to a worker; it is named.
+        PoolFullError, PoolClosedError, ParallelError, SettingsError
+            As said there.
+        """
+        parcel = as_parcel(task, args, kwargs)
+        limit = check_limit(timeout)
+        self._check_process()
+        self._dispatcher.check_open()
+        data = pack(parcel, limit, logging.root.level, self._carried())
+        dispatcher, admission = self._dispatcher, self._admission
+        try:
+            admission.enter(wait, beyond=dispatcher.is_own_thread())
+        except PoolClosedError:
+            dispatcher.check_open()  # says more, if the pool broke
+            raise
+        made = Task(next(self._numbers), parcel.title, data, limit, retry, parcel is task)
+        try:
+            dispatcher.start()
+            dispatcher.put(made)
+        except BaseException:
+            admission.leave()
+            raise
+
+        def done(future: Future[Any]) -> None:
+            admission.leave()
+            if future.cancelled():
+                dispatcher.drop(made)
+
+        made.future.add_done_callback(done)
+        return made.future
+
+    def when_free(self) -> Future[None]:
+        """A future that is done when there is room for a task. A place is not kept."""
+        return self._admission.when_free()
+
+    def shutdown(self, wait: bool = True, timeout: float | None = None) -> None:
+        """End the pool; see `PoolBackend.shutdown`. Leaves no process, thread or descriptor.
+
+        Tasks that are stopped raise `PoolClosedError`, those that waited are cancelled. On
+        the dispatcher's thread (in a callback) it returns at once, and the end follows.
+        """
+        if os.getpid() != self._pid:
+            return
+        self._admission.close()
+        self._dispatcher.shutdown(wait, timeout)
+
+    def stats(self) -> PoolStats:
+        """Counts of this pool, taken without stopping it. O(size)."""
+        dispatcher, crew = self._dispatcher, self._dispatcher.crew
+        finished = dispatcher.finished
+        return PoolStats(
+            size=self._size,
+            ready=crew.count(Phase.IDLE, Phase.BUSY),
+            busy=crew.busy,
+            pending=self._admission.inside,
+            max_pending=self._admission.limit,
+            submitted=self._admission.entered,
+            finished=finished,
+            failed=dispatcher.failed,
+            retried=dispatcher.retried,
+            deaths=crew.deaths,
+            timeouts=dispatcher.timeouts,
+            lost_logs=crew.lost_logs,
+        )
+
+    def pids(self) -> tuple[int, ...]:
+        """The process ids of the workers that are ready, the spare ones included. O(size)."""
+        workers = tuple(self._dispatcher.crew.workers)
+        ready = (Phase.IDLE, Phase.BUSY)
+        return tuple(sorted(worker.pid for worker in workers if worker.phase in ready))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.shutdown(wait=kind is None)
+
+    def __reduce__(self) -> NoReturn:
+        raise NotTransferableError(
+            "a pool cannot be copied or sent to a worker; make one where it is used",
+            what="argument",
+            name="ProcessPool",
+        )
+
+    def __repr__(self) -> str:
+        return f"<ProcessPool of {self._size}, {self._admission.inside} tasks unfinished>"
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise ParallelError(
+                "this pool belongs to another process (it was made before a fork); make one here"
+            )
+
+    def _carried(self) -> dict[str, Any]:
+        absent = object()
+        values = {place: variable.get(absent) for place, variable in self._carry.items()}
+        return {place: value for place, value in values.items() if value is not absent}
+
+
+def _wrong(option: str, value: object, wanted: str) -> SettingsError:
+    return SettingsError(f"`{option}` is {wanted}, not {value!r}", option=option, value=value)
+
+
+def _texts(option: str, values: Iterable[str]) -> tuple[str, ...]:
+    items = () if isinstance(values, (str, bytes)) else tuple(values)
+    if isinstance(values, (str, bytes)) or not all(isinstance(item, str) for item in items):
+        raise _wrong(option, values, "a list of texts")
+    return items
+
+
+def _variable(place: str) -> Any:
+    try:
+        return find_variable(place)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise _wrong("carry", place, 'a place of a ContextVar, "module:NAME"') from error
+
+
+BACKEND = BackendEntry(ProcessPool)

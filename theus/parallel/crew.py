@@ -1,0 +1,319 @@
+"""The worker processes of a pool: starting, watching, replacing and ending them.
+
+A `Crew` belongs to the dispatcher's thread; no other thread calls it, so nothing is locked.
+It knows workers and tasks in hand, and tells its owner what became of them. Which task comes
+next, what is tried again and who waits for it, is the owner's business.
+"""
+
+from __future__ import annotations
+
+import select
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing import resource_tracker
+from multiprocessing.context import BaseContext
+from typing import NamedTuple, Protocol, final
+
+from theus.errors import ParallelError
+from theus.parallel.channel import Kind, Message
+from theus.parallel.handle import NEVER, Phase, WorkerHandle, describe_exit
+from theus.parallel.relay import deliver
+from theus.parallel.task import Task
+from theus.parallel.worker import Setup
+
+__all__ = ["Crew", "Owner", "Plan"]
+
+_READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
+_READS = 16  # per turn and worker, so that one with much to say does not hold up the others
+_MUTED = 0.05
+_PAUSE = 0.1
+
+
+class Plan(NamedTuple):
+    """How a crew is made up."""
+
+    context: BaseContext
+    setup: Setup
+    size: int
+    spare: int
+    start_timeout: float
+    grace: float
+
+
+class Owner(Protocol):
+    """Who is told what became of the tasks."""
+
+    def answered(self, task: Task, data: bytes | bytearray, pid: int) -> None:
+        """A worker sent the outcome of its task."""
+
+    def overdue(self, task: Task) -> None:
+        """A task went over its limit; its worker is being killed."""
+
+    def lost(self, task: Task, code: int | None, how: str, stderr: str) -> None:
+        """A worker ended while it had the task."""
+
+    def unstartable(self, reason: str) -> None:
+        """A worker could not be started, or ended before it was ready."""
+
+    def ready(self) -> None:
+        """A worker has been warmed up."""
+
+
+@final
+class Crew:
+    """The workers of one pool.
+
+    Parameters
+    ----------
+    plan:
+        How many, and how they are started.
+    owner:
+        Who is told about tasks.
+    poll:
+        Where descriptors are registered; `watch` maps each to what its event calls.
+    """
+
+    def __init__(self, plan: Plan, owner: Owner, poll: select.poll) -> None:
+        self._plan = plan
+        self._owner = owner
+        self._poll = poll
+        self.watch: dict[int, Callable[[int], None]] = {}
+        self.workers: set[WorkerHandle] = set()
+        self.idle: list[WorkerHandle] = []
+        self.busy = 0
+        self.ready = 0
+        self.deaths = 0
+        self.lost_logs = 0
+        self._made = 0
+        self._complete = False  # nothing to start
+        self._again = 0.0  # when to try again after a start that failed; 0: at once
+        self._muted: dict[WorkerHandle, float] = {}
+
+    # --- numbers
+
+    @property
+    def free(self) -> bool:
+        """Whether a task can be handed out now."""
+        return bool(self.idle) and self.busy < self._plan.size
+
+    def count(self, *phases: Phase) -> int:
+        """How many workers are in one of these phases. May be called from any thread."""
+        return sum(worker.phase in phases for worker in tuple(self.workers))
+
+    def fill(self, spare: bool) -> None:
+        """Start what is missing; the spare ones, if wanted, once the others are ready."""
+        if self._complete or self._again:
+            return
+        self._complete = True
+        wanted = self._plan.size
+        if spare and self.ready >= wanted:
+            wanted += self._plan.spare
+        for _ in range(wanted - self.count(Phase.STARTING, Phase.IDLE, Phase.BUSY)):
+            if not self._start():
+                self._complete = False
+                self._again = time.monotonic() + _PAUSE
+                return
+
+    def _start(self) -> bool:
+        self._made += 1
+        resource_tracker.ensure_running()  # here, since starting it unblocks the signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until a worker ignores it
+        try:
+            worker = WorkerHandle(self._plan.context, self._made, self._plan.setup)
+        except Exception as error:  # noqa: BLE001 - of the system or the start method; it is told
+            self._owner.unstartable(f"{type(error).__name__}: {error}")
+            return False
+        worker.due = time.monotonic() + self._plan.start_timeout
+        self.workers.add(worker)
+        self._register(worker.fd, lambda event: self._on_channel(worker, event))
+        self._register(worker.exit_fd, lambda _: self._on_exit(worker))
+        self._register(worker.stderr.fd, lambda _: self._on_stderr(worker))
+        return True
+
+    # --- tasks
+
+    def hand_out(self, task: Task) -> bool:
+        """Give a task to an idle worker; False when that one turns out to be gone."""
+        worker = self.idle.pop()
+        try:
+            if not worker.outlet.send(Kind.TASK, task.number, task.data):
+                self._poll.modify(worker.fd, select.POLLIN | select.POLLOUT)
+        except OSError:  # it ended since; its end is noticed by itself
+            worker.kill()
+            self._complete = False
+            return False
+        task.attempts += 1
+        worker.task = task
+        worker.phase = Phase.BUSY
+        worker.due = NEVER if task.limit is None else time.monotonic() + task.limit
+        self.busy += 1
+        return True
+
+    def _take_task(self, worker: WorkerHandle) -> Task | None:
+        task, worker.task = worker.task, None
+        if task is not None:
+            self.busy -= 1
+        return task
+
+    # --- events
+
+    def _register(self, fd: int, handler: Callable[[int], None]) -> None:
+        self.watch[fd] = handler
+        self._poll.register(fd, select.POLLIN)
+
+    def _unregister(self, fd: int) -> None:
+        if self.watch.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def _on_channel(self, worker: WorkerHandle, event: int) -> None:
+        try:
+            if event & select.POLLOUT and worker.outlet.flush():
+                self._poll.modify(worker.fd, select.POLLIN)
+            if event & _READABLE:
+                self._read(worker, _READS)
+        except OSError:
+            worker.kill()
+        if worker.inbox.ended:
+            self._unregister(worker.fd)
+            worker.kill()  # it closed its end: nothing more can come of it
+
+    def _read(self, worker: WorkerHandle, reads: int) -> None:
+        """Take what the worker has sent, in at most so many reads (negative: all of it)."""
+        while reads and not worker.inbox.ended:
+            reads -= 1
+            try:
+                worker.inbox.read()
+            except BlockingIOError:
+                return
+            try:
+                while (message := worker.inbox.next()) is not None:
+                    self._on_message(worker, message)
+            except ParallelError:  # damaged: something wrote into its channel
+                worker.inbox.ended = True
+                return
+
+    def _on_message(self, worker: WorkerHandle, message: Message) -> None:
+        if message.kind is Kind.OUTCOME:
+            if worker.task is not None and worker.task.number == message.number:
+                task = self._take_task(worker)
+                self._rest(worker)
+                if task is not None:
+                    self._owner.answered(task, message.data, worker.pid)
+        elif message.kind is Kind.LOG:
+            try:
+                deliver(message.data)
+            except Exception:  # noqa: BLE001 - a filter of the program; logging it would meet it again
+                self.lost_logs += 1
+        elif message.kind is Kind.READY:
+            self.ready += 1
+            self._complete = False
+            self._rest(worker)
+            self._owner.ready()
+
+    def _rest(self, worker: WorkerHandle) -> None:
+        if worker.phase is not Phase.ENDING:
+            worker.phase = Phase.IDLE
+            worker.due = NEVER
+            self.idle.append(worker)
+
+    def _on_stderr(self, worker: WorkerHandle) -> None:
+        if not worker.stderr.pass_on():
+            self._muted[worker] = time.monotonic() + _MUTED
+        if worker.stderr.ended or worker in self._muted:
+            self._unregister(worker.stderr.fd)
+
+    def _on_exit(self, worker: WorkerHandle) -> None:
+        """The process has ended: take what it still sent, then its task, then its place."""
+        starting = worker.phase is Phase.STARTING
+        try:
+            self._read(worker, -1)
+        except OSError:
+            worker.inbox.ended = True
+        starting = starting and worker.phase is Phase.STARTING
+        expected = worker.phase is Phase.ENDING
+        worker.phase = Phase.ENDING
+        code = worker.reap()
+        stderr = worker.stderr.finish()
+        self._remove(worker)
+        task = self._take_task(worker)
+        if not expected or task is not None:
+            self.deaths += 1
+        if task is not None:
+            self._owner.lost(task, code, describe_exit(code), stderr)
+        elif starting:
+            end = f" Its standard error ended with:\n{stderr}" if stderr else ""
+            self._owner.unstartable(f"a worker {describe_exit(code)} before it was ready.{end}")
+        worker.close()
+
+    def _remove(self, worker: WorkerHandle) -> None:
+        for fd in (worker.fd, worker.exit_fd, worker.stderr.fd):
+            self._unregister(fd)
+        self.workers.discard(worker)
+        self._complete = False
+        self._muted.pop(worker, None)
+        if worker in self.idle:
+            self.idle.remove(worker)
+
+    # --- clocks
+
+    def next_due(self) -> float:
+        """When `look_at_clocks` has something to do (`time.monotonic()`)."""
+        soonest = min((worker.due for worker in self.workers), default=NEVER)
+        if self._muted:
+            soonest = min(soonest, *self._muted.values())
+        return min(soonest, self._again) if self._again else soonest
+
+    def look_at_clocks(self, now: float) -> None:
+        """Do what is due: kill who is over its limit, go on ending, listen again."""
+        if self._again <= now:
+            self._again = 0.0
+        for worker in [worker for worker in self.workers if worker.due <= now]:
+            self._on_due(worker, now)
+        for worker in [worker for worker, due in self._muted.items() if due <= now]:
+            del self._muted[worker]
+            self._register(worker.stderr.fd, lambda _, worker=worker: self._on_stderr(worker))
+
+    def _on_due(self, worker: WorkerHandle, now: float) -> None:
+        if worker.phase is Phase.BUSY:
+            self._on_channel(worker, select.POLLIN)  # it may have answered just in time
+            if worker.phase is Phase.BUSY and (task := self._take_task(worker)) is not None:
+                worker.kill()
+                worker.due = NEVER
+                self._owner.overdue(task)
+        elif worker.phase is Phase.STARTING:
+            worker.due = NEVER
+            worker.kill()
+            self._owner.unstartable(
+                f"a worker was not ready within {self._plan.start_timeout} s and was killed."
+            )
+        else:
+            worker.end()
+            worker.due = now + self._plan.grace if worker.pressure < 3 else NEVER
+
+    # --- the end
+
+    def dismiss(self) -> None:
+        """Ask the idle to end, and kill those that are not warmed up yet."""
+        due = time.monotonic() + self._plan.grace
+        for worker in self.workers:
+            if worker.phase is Phase.STARTING:
+                worker.kill()
+                worker.due = NEVER
+            elif worker.phase is Phase.IDLE:
+                worker.end()
+                worker.due = due
+        self.idle.clear()
+
+    def abort(self) -> list[Task]:
+        """Terminate those that work; returns their tasks, which will not be answered."""
+        due = time.monotonic() + self._plan.grace
+        tasks = []
+        for worker in self.workers:
+            task = self._take_task(worker)
+            if task is not None:
+                tasks.append(task)
+                worker.pressure = 1
+                worker.end()
+                worker.due = due
+        return tasks

@@ -1,0 +1,365 @@
+"""The dispatcher: one thread that serves all workers of a pool.
+
+::
+
+    any thread                    the dispatcher's thread               a worker process
+    ----------                    -----------------------               ----------------
+    submit: pickle,               hands a task to an idle   == TASK ==>  unpickle, import,
+      wait for a place            worker                                 call, pickle
+      queue  --- wake pipe --->   reads channels, exits,    <= LOG ====  log records
+                                  standard error, clocks    <= OUTCOME = value or error
+    future <-- value, error ---   completes the future
+
+    One duplex pipe per worker, read and written by this thread alone, never blocking. No
+    queue and no lock is shared with a worker: whatever one does or however it dies, nobody
+    else waits for it. A task that was in its hands is tried once more or fails; all others
+    stay where they are.
+
+Locks: `Dispatcher._lock` guards the queue, the state and whether the thread sleeps. It is
+held for a few instructions, never while a future is completed, and the crew needs none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import threading
+import time
+import weakref
+from collections import deque
+from enum import IntEnum
+from multiprocessing import process as mp_process
+from multiprocessing.util import Finalize
+from typing import Any, final
+
+from theus.errors import ParallelError, PoolClosedError, TaskTimeoutError, WorkerDiedError
+from theus.parallel.crew import Crew, Plan
+from theus.parallel.handle import NEVER
+from theus.parallel.parcel import Outcome, unpack_outcome
+from theus.parallel.task import Task, settle
+
+__all__ = ["Dispatcher"]
+
+_log = logging.getLogger("theus.parallel")
+_ATTEMPTS = 2
+_START_FAILURES = 5
+
+
+class State(IntEnum):
+    """A pool's life; it only moves forward."""
+
+    NEW = 0
+    OPEN = 1
+    DRAINING = 2  # finishes what it has
+    ABANDONING = 3  # cancels and stops what it has
+    ENDED = 4
+
+
+@final
+class Dispatcher:
+    """The queue of a pool and the thread that works it off.
+
+    Methods without an underscore may be called from any thread, except those that the crew
+    calls; the others are the thread's own.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._lock = threading.Lock()
+        self._queue: deque[Task] = deque()
+        self._state = State.NEW
+        self._sleeps = False
+        self._wakes_for_tasks = False
+        self._give_up = NEVER
+        self._reason: str | None = None
+        self._start_failures = 0
+        self._reasons: list[str] = []
+        self._answers: list[tuple[Task, Outcome]] = []
+        self.finished = self.failed = self.retried = self.timeouts = 0
+        self._warm = threading.Event()
+        self._poll = select.poll()
+        self.crew = Crew(plan, self, self._poll)
+        self._wake_fds: tuple[int, ...] = ()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread, which starts the workers; does nothing the second time."""
+        with self._lock:
+            if self._state is not State.NEW:
+                return
+            reader, writer = self._wake_fds = os.pipe()
+            for fd in self._wake_fds:
+                os.set_blocking(fd, False)
+            self._poll.register(reader, select.POLLIN)
+            self.crew.watch[reader] = lambda _: self._drain_wakes(reader)
+            # called before multiprocessing waits for its children at the end of the program
+            self._at_exit = Finalize(None, self._end_of_program, exitpriority=100)
+            _remember(self)
+            self._state = State.OPEN
+            self._thread = threading.Thread(target=self._main, name="theus-pool", daemon=True)
+            self._thread.start()
+
+    def wait_until_warm(self, timeout: float | None) -> bool:
+        """Wait until as many workers as wanted were ready once, or the pool has ended."""
+        return self._warm.wait(timeout)
+
+    def check_open(self) -> None:
+        """Raise ParallelError for a broken pool and PoolClosedError after `shutdown`."""
+        if self._reason is not None:
+            raise ParallelError(self._reason, reasons=tuple(self._reasons))
+        if self._state > State.OPEN:
+            raise PoolClosedError("the pool was shut down and takes no tasks")
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller is the dispatcher's thread, as in a callback of a future."""
+        return threading.current_thread() is self._thread
+
+    def put(self, task: Task) -> None:
+        """Queue a task; O(1). Raises as `check_open`."""
+        with self._lock:
+            self.check_open()
+            self._queue.append(task)
+            if self._sleeps and self._wakes_for_tasks:
+                self._wake()
+
+    def drop(self, task: Task) -> None:
+        """Take a cancelled task out of the queue, if it is there; O(queue)."""
+        with self._lock, contextlib.suppress(ValueError):
+            self._queue.remove(task)
+
+    def shutdown(self, drain: bool, timeout: float | None) -> None:
+        """Move on to DRAINING or ABANDONING and wait for the end (not on the own thread)."""
+        with self._lock:
+            if self._state is State.NEW:
+                self._state = State.ENDED
+                self._warm.set()
+                return
+            wanted = State.DRAINING if drain else State.ABANDONING
+            self._state = max(self._state, wanted)
+            if timeout is not None:
+                self._give_up = min(self._give_up, time.monotonic() + timeout)
+            if self._state < State.ENDED:
+                self._wake()
+        if self._thread is not None and not self.is_own_thread():
+            self._thread.join()
+
+    def let_go(self, pid: int) -> None:
+        """Nobody holds the pool any more: end it without waiting. For finalizers."""
+        if os.getpid() == pid and self._state in (State.OPEN, State.DRAINING):
+            self._state = State.ABANDONING  # no lock: a collector may run inside one
+            self._wake()
+
+    def forget(self) -> None:
+        """In a forked copy of the process: close what is not ours. No lock can be trusted."""
+        children: set[Any] = getattr(mp_process, "_children", set())
+        for worker in tuple(self.crew.workers):
+            worker.forget(children)
+        for fd in self._wake_fds:
+            os.close(fd)
+        self.crew.workers.clear()
+        self._state = State.ENDED
+
+    def _end_of_program(self) -> None:
+        self.shutdown(drain=False, timeout=None)
+
+    def _wake(self) -> None:
+        self._sleeps = False
+        for fd in self._wake_fds[1:]:
+            with contextlib.suppress(BlockingIOError):  # full: it will wake anyway
+                os.write(fd, b"!")
+
+    # --- told by the crew -------------------------------------------------------------------
+
+    def answered(self, task: Task, data: bytes | bytearray, pid: int) -> None:
+        """A worker sent the outcome of its task."""
+        self._answers.append((task, unpack_outcome(data, task.name, pid)))
+
+    def overdue(self, task: Task) -> None:
+        """A task went over its limit."""
+        self.timeouts += 1
+        self._fail(
+            task,
+            TaskTimeoutError(
+                f"Task {task.name} ran longer than {task.limit} s and was stopped; its worker "
+                f"is replaced.",
+                task=task.name,
+                limit_s=task.limit,
+            ),
+        )
+
+    def lost(self, task: Task, code: int | None, how: str, stderr: str) -> None:
+        """A worker ended while it had the task."""
+        if task.retry and task.attempts < _ATTEMPTS:
+            self.retried += 1
+            _log.info("task %s: its worker %s; trying once more", task.name, how)
+            with self._lock:
+                self._queue.appendleft(task)
+            return
+        times = "" if task.attempts == 1 else f" (attempt {task.attempts})"
+        end = f" Its standard error ended with:\n{stderr}" if stderr else ""
+        self._fail(
+            task,
+            WorkerDiedError(
+                f"The worker of task {task.name} {how}{times}. Other tasks are not "
+                f"affected.{end}",
+                task=task.name,
+                exit_code=code,
+                attempts=task.attempts,
+                stderr=stderr,
+            ),
+        )
+
+    def unstartable(self, reason: str) -> None:
+        """A worker could not be started. Too many in a row break the pool."""
+        self._start_failures += 1
+        self._reasons = [*self._reasons[-_START_FAILURES:], reason]
+        _log.warning("a worker could not be started: %s", reason)
+        if self._start_failures >= _START_FAILURES + self._plan.size and self._reason is None:
+            self._break(
+                f"The pool gave up: {self._start_failures} workers in a row could not be "
+                f"started. The last: {reason}"
+            )
+
+    def ready(self) -> None:
+        """A worker has been warmed up."""
+        self._start_failures = 0
+        if self.crew.ready >= self._plan.size:
+            self._warm.set()
+
+    # --- the thread -------------------------------------------------------------------------
+
+    def _main(self) -> None:
+        try:
+            while self._go_on():
+                self._hand_out()
+                self._settle()
+                self._sleep()
+                self.crew.look_at_clocks(time.monotonic())
+        except BaseException as error:  # a fault of ours must not leave anybody waiting
+            _log.exception("the dispatcher of a pool failed")
+            self._break(f"The pool failed: {type(error).__name__}: {error}")
+        finally:
+            self._finish()
+
+    def _go_on(self) -> bool:
+        """Bring the crew to what the state asks for; False when there is nothing left to do."""
+        state = self._state
+        if state is State.DRAINING and time.monotonic() >= self._give_up:
+            state = self._state = State.ABANDONING
+        if state is State.OPEN:
+            self.crew.fill(spare=True)
+            return True
+        if state is State.ABANDONING:
+            self._abandon()
+        if self._queue:
+            self.crew.fill(spare=False)
+            return True
+        if self.crew.busy:
+            return True
+        self.crew.dismiss()
+        return bool(self.crew.workers)
+
+    def _hand_out(self) -> None:
+        crew = self.crew
+        while crew.free and self._queue:
+            with self._lock:
+                if not self._queue:
+                    return
+                task = self._queue.popleft()
+            if not task.begun and not task.future.set_running_or_notify_cancel():
+                continue
+            task.begun = True
+            if not crew.hand_out(task):
+                with self._lock:
+                    self._queue.appendleft(task)
+            elif not task.retry:
+                task.data = b""
+
+    def _settle(self) -> None:
+        """Complete futures; their callbacks run here, with no lock held."""
+        while self._answers:
+            answers, self._answers = self._answers, []
+            for task, outcome in answers:
+                self.finished += 1
+                self.failed += outcome.error is not None
+                settle(task.future, outcome, task.whole)
+
+    def _fail(self, task: Task, error: Exception) -> None:
+        self._answers.append((task, Outcome(error=error)))
+
+    def _sleep(self) -> None:
+        due = self.crew.next_due()
+        if self._state is State.DRAINING:
+            due = min(due, self._give_up)
+        pause = None if due == NEVER else max(0.0, (due - time.monotonic()) * 1000)
+        with self._lock:
+            if self._answers or (self._queue and self.crew.free):
+                pause = 0
+            self._wakes_for_tasks = self.crew.free
+            self._sleeps = pause != 0
+        for fd, event in self._poll.poll(pause):
+            handler = self.crew.watch.get(fd)
+            if handler is not None:
+                handler(event)
+        self._sleeps = False
+
+    def _drain_wakes(self, reader: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(reader, 4096)
+
+    # --- its end ----------------------------------------------------------------------------
+
+    def _break(self, reason: str) -> None:
+        with self._lock:
+            self._reason = reason
+            self._state = State.ABANDONING
+
+    def _abandon(self) -> None:
+        with self._lock:
+            waiting, self._queue = self._queue, deque()
+        for task in waiting:
+            if self._reason is None and task.future.cancel():
+                continue
+            self._fail(task, self._closed_error(task))
+        for task in self.crew.abort():
+            self._fail(task, self._closed_error(task))
+
+    def _closed_error(self, task: Task) -> ParallelError:
+        if self._reason is not None:
+            return ParallelError(self._reason, task=task.name, reasons=tuple(self._reasons))
+        return PoolClosedError(f"The pool was shut down while task {task.name} ran.")
+
+    def _finish(self) -> None:
+        self._abandon()
+        for worker in tuple(self.crew.workers):  # only after a fault of ours
+            worker.kill()
+            worker.reap()
+            worker.close()
+        self.crew.workers.clear()
+        self._settle()
+        with self._lock:
+            self._state = State.ENDED
+            fds, self._wake_fds = self._wake_fds, ()
+        for fd in fds:
+            os.close(fd)
+        self._warm.set()
+        self._at_exit.cancel()
+
+
+_living: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
+_hooked = threading.Event()
+
+
+def _remember(dispatcher: Dispatcher) -> None:
+    _living.add(dispatcher)
+    if not _hooked.is_set():
+        _hooked.set()
+        os.register_at_fork(after_in_child=_forget_all)
+
+
+def _forget_all() -> None:
+    for dispatcher in tuple(_living):
+        dispatcher.forget()
+    _living.clear()

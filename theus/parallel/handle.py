@@ -1,0 +1,219 @@
+"""One worker process as its parent sees it: its start, its pipes, its end.
+
+Everything here is called by the dispatcher's thread only.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from enum import Enum
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any, final
+
+from theus.parallel.channel import Inbox, Kind, Outlet
+from theus.parallel.worker import Setup, main
+
+if TYPE_CHECKING:
+    from theus.parallel.task import Task
+
+__all__ = ["NEVER", "Phase", "StderrTail", "WorkerHandle", "describe_exit"]
+
+NEVER = float("inf")
+_KEPT = 8192
+_PIECE = 4096  # what a pipe that is ready for writing takes without blocking
+
+
+class Phase(Enum):
+    """Where in its life a worker is."""
+
+    STARTING = 1
+    IDLE = 2
+    BUSY = 3
+    ENDING = 4
+
+
+def describe_exit(code: int | None) -> str:
+    """An exit code in words: ``killed by signal 9 (SIGKILL)``, ``ended with exit code 3``."""
+    if code is None:
+        return "ended in an unknown way"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = "a signal without a name"
+    cause = ", perhaps by the system for want of memory" if -code == signal.SIGKILL else ""
+    return f"was killed by signal {-code} ({name}){cause}"
+
+
+@final
+class StderrTail:
+    """The read end of a worker's standard error: passes it on, and keeps the end of it."""
+
+    __slots__ = ("_end", "_reader", "ended", "fd")
+
+    def __init__(self, reader: Connection) -> None:
+        self._reader = reader
+        self.fd = reader.fileno()
+        os.set_blocking(self.fd, False)
+        self._end = bytearray()
+        self.ended = False
+
+    def pass_on(self) -> bool:
+        """Move one piece to our own standard error; False when that takes nothing just now.
+
+        The worker then waits for its reader, as it would if it wrote there itself.
+        """
+        if not _when(2, select.POLLOUT):
+            return False
+        _write(self._take())
+        return True
+
+    def finish(self) -> str:
+        """Take what is left after the worker's end; returns the end of all it wrote."""
+        while not self.ended and _when(self.fd, select.POLLIN):
+            piece = self._take()
+            if _when(2, select.POLLOUT):
+                _write(piece)
+        return self._end[-_KEPT:].decode(errors="replace").strip()
+
+    def _take(self) -> bytes:
+        try:
+            piece = os.read(self.fd, _PIECE)
+        except BlockingIOError:
+            return b""
+        self.ended = not piece
+        self._end += piece
+        if len(self._end) > 2 * _KEPT:
+            del self._end[:-_KEPT]
+        return piece
+
+    def close(self) -> None:
+        """Close our end."""
+        self._reader.close()
+
+
+def _when(fd: int, event: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, event)
+    return bool(poll.poll(0))
+
+
+def _write(piece: bytes) -> None:
+    try:
+        while piece:
+            piece = piece[os.write(2, piece) :]
+    except OSError:  # our standard error is closed; the end is kept all the same
+        return
+
+
+@final
+class WorkerHandle:
+    """A worker process and its pipes.
+
+    Parameters
+    ----------
+    context:
+        The start method, as a context of `multiprocessing`.
+    number:
+        Its number in the pool, for its name.
+    setup:
+        What it is told once.
+
+    Raises
+    ------
+    OSError, RuntimeError
+        The process cannot be started; nothing of it is left open.
+    """
+
+    def __init__(self, context: BaseContext, number: int, setup: Setup) -> None:
+        self.phase = Phase.STARTING
+        self.task: Task | None = None
+        self.due = NEVER
+        self.pressure = 0  # how often it was told to end
+        self._exit_fd = -1
+        opened: list[Connection] = []
+        try:
+            ours, theirs = context.Pipe(duplex=True)
+            opened += (ours, theirs)
+            reader, writer = context.Pipe(duplex=False)
+            opened += (reader, writer)
+            watched, self._lifeline = context.Pipe(duplex=False)
+            opened += (watched, self._lifeline)
+            self.process: BaseProcess = context.Process(  # type: ignore[attr-defined]
+                target=main, args=(theirs, writer, watched, setup), name=f"theus-worker-{number}"
+            )
+            self.process.start()
+        except BaseException:
+            for end in opened:
+                end.close()
+            raise
+        for end in (theirs, writer, watched):
+            end.close()
+        self._channel = ours
+        self.fd = ours.fileno()
+        os.set_blocking(self.fd, False)
+        self.inbox = Inbox(self.fd)
+        self.outlet = Outlet(self.fd)
+        self.stderr = StderrTail(reader)
+        self.pid = self.process.pid or 0
+        self.exit_fd = self._watch_exit()
+
+    def _watch_exit(self) -> int:
+        """A descriptor that is readable once the process ended, its own children or not."""
+        opener = getattr(os, "pidfd_open", None)
+        if opener is not None:
+            try:
+                self._exit_fd = opener(self.pid)
+            except OSError:  # it ended and was waited for by another thread, or no such call
+                self._exit_fd = -1
+        return self._exit_fd if self._exit_fd >= 0 else self.process.sentinel
+
+    def end(self) -> None:
+        """Tell it to end; with every call more firmly: a message, SIGTERM, SIGKILL."""
+        self.phase = Phase.ENDING
+        self.pressure += 1
+        if self.pressure > 2:
+            self.process.kill()
+        elif self.pressure > 1:
+            self.process.terminate()
+        else:
+            try:
+                self.outlet.send(Kind.STOP)
+            except OSError:  # it has ended already
+                return
+
+    def kill(self) -> None:
+        """End it by SIGKILL, whatever it does."""
+        self.phase = Phase.ENDING
+        self.pressure = 3
+        self.process.kill()
+
+    def reap(self) -> int | None:
+        """Wait for the ended process; its exit code, negative for a signal."""
+        self.process.join(1.0)
+        return self.process.exitcode
+
+    def close(self) -> None:
+        """Close everything that is open. The process must have ended."""
+        self.close_descriptors()
+        if self.process.exitcode is not None:
+            self.process.close()
+
+    def close_descriptors(self) -> None:
+        """Close our ends of the pipes; the worker ends if it has not."""
+        self._channel.close()
+        self._lifeline.close()
+        self.stderr.close()
+        if self._exit_fd >= 0:
+            os.close(self._exit_fd)
+            self._exit_fd = -1
+
+    def forget(self, children: set[Any]) -> None:
+        """In a forked copy of the parent: let go of a worker that is not ours."""
+        self.close_descriptors()
+        children.discard(self.process)

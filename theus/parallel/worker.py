@@ -1,0 +1,137 @@
+"""The main function of a worker process: warm up, then one task after another until told to end.
+
+Standard output goes where the parent's goes. Standard error goes through a pipe to the
+parent, which passes it on and keeps the end of it for the report of a crash.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+from functools import partial
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from theus.parallel.channel import Inbox, Kind, Outlet
+from theus.parallel.lifeline import die_with
+from theus.parallel.parcel import Job, Outcome, pack_outcome, unpack
+from theus.parallel.relay import RelayHandler
+from theus.parallel.run import run
+
+__all__ = ["Setup", "find_variable", "main"]
+
+_log = logging.getLogger("theus.parallel")
+
+
+class Setup(NamedTuple):
+    """What a worker is told once: modules to import, log levels of the parent."""
+
+    modules: tuple[str, ...]
+    levels: dict[str, int]
+
+
+def find_variable(place: str) -> contextvars.ContextVar[Any]:
+    """The context variable at ``module:name``.
+
+    Raises ImportError, AttributeError or TypeError where there is none.
+    """
+    module, _, path = place.partition(":")
+    found: Any = import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    if not isinstance(found, contextvars.ContextVar):
+        raise TypeError(f"{place} is {type(found).__name__}, not a ContextVar")
+    return found
+
+
+class _Link:
+    """Both directions of the channel. Sending is locked: a task may log from its own threads."""
+
+    def __init__(self, fd: int) -> None:
+        self._inbox = Inbox(fd)
+        self._outlet = Outlet(fd)
+        self._lock = threading.Lock()
+        self.receive = self._inbox.wait
+
+    def send(self, kind: Kind, number: int = 0, data: bytes = b"") -> None:
+        with self._lock:
+            self._outlet.send(kind, number, data)
+
+
+def main(channel: Connection, stderr: Connection, lifeline: Connection, setup: Setup) -> None:
+    """Serve tasks from ``channel`` until it says stop or ends. Runs in the worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops us
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    os.dup2(stderr.fileno(), 2)
+    stderr.close()
+    faulthandler.enable(file=2)
+    die_with(lifeline.fileno())
+    link = _Link(channel.fileno())
+    _relay_logs(link, setup.levels)
+    for module in setup.modules:
+        _warm_up(module)
+    link.send(Kind.READY, os.getpid())
+    try:
+        while _serve(link):
+            continue
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the parent is gone, and nobody waits for the outcome
+
+
+def _relay_logs(link: _Link, levels: dict[str, int]) -> None:
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    logging.root.addHandler(RelayHandler(partial(link.send, Kind.LOG, 0)))
+
+
+def _warm_up(module: str) -> None:
+    try:
+        import_module(module)
+    except Exception:  # its tasks will say so again, each to its caller
+        _log.warning("worker %d could not import %s", os.getpid(), module, exc_info=True)
+
+
+def _serve(link: _Link) -> bool:
+    """One task; nothing of it is held afterwards. False when there are no more."""
+    message = link.receive()
+    if message is None or message.kind is not Kind.TASK:
+        return False
+    link.send(Kind.OUTCOME, message.number, _answer(message.data))
+    return True
+
+
+def _answer(data: bytes | bytearray) -> bytes:
+    name = ""
+    try:
+        job = unpack(data)
+        name = job.name
+        if logging.root.level != job.log_level:
+            logging.root.setLevel(job.log_level)
+        outcome = contextvars.Context().run(_run, job)
+    except Exception as error:  # noqa: BLE001 - told to whoever waits for the task
+        outcome = Outcome(error=error)
+    _flush()
+    return pack_outcome(outcome, name)
+
+
+def _run(job: Job) -> Outcome:
+    for place, value in job.carried.items():
+        find_variable(place).set(value)
+    return run(job.function, job.context, job.args, job.kwargs, job.limit)
+
+
+def _flush() -> None:
+    """Send on what the task wrote; a worker that is killed later must not keep it."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None:
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # closed by the task, or nobody reads it
+                continue
