@@ -274,7 +274,7 @@ def in_thread(call):
     def run():
         try:
             result.append(call())
-        except Exception as error:
+        except SignalClosedError as error:
             result.append(error)
 
     thread = threading.Thread(target=run)
@@ -406,7 +406,8 @@ def test_receivers_shared_by_threads_give_each_message_once():
     hub.close()
     for thread, _ in listening:
         thread.join(JOIN)
-    assert sorted(sum((result[0] for _, result in listening), [])) == list(range(2000))
+    received = [message for _, result in listening for message in result[0]]
+    assert sorted(received) == list(range(2000))
 
 
 # --- against a model ----------------------------------------------------------------------
