@@ -57,16 +57,16 @@ $(VENV)/.ready-build: $(VENV)/pyvenv.cfg pyproject.toml
 	$(PIP) --group build
 	@touch $@
 
-# Built in place first: the editable install then finds the binaries and only links them.
+# The install only links to this tree, whose core `make build` compiles in place.
+LINK := THEUS_BUILD=none PYTHONWARNINGS=ignore $(PIP) --no-build-isolation --editable
+
 $(VENV)/.ready-demo: $(VENV)/.ready-build pyproject.toml setup.py
-	@echo "compiling the core: once, about a minute"
-	$(PY) setup.py --quiet build_ext --inplace
-	PYTHONWARNINGS=ignore $(PIP) --no-build-isolation --editable ".[demo]"
+	$(LINK) ".[demo]"
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready-demo
 	$(PIP) --group dev
-	PYTHONWARNINGS=ignore $(PIP) --no-build-isolation --editable ".[demo,pydantic,attrs]"
+	$(LINK) ".[demo,pydantic,attrs]"
 	@touch $@
 
 build: $(VENV)/.ready-build ## compile what changed, in place

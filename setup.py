@@ -6,6 +6,9 @@ release   optimised, checks off (the default)
 debug     no optimisation, bounds and initialisation checks on, symbols
 coverage  debug plus line tracing for `coverage` with the Cython plug-in
 annotate  release plus annotated HTML beside each `.pyx`
+none      nothing is compiled: for an install that links to a tree built in place
+
+Commands that only ask for metadata compile nothing either.
 """
 
 import json
@@ -18,11 +21,13 @@ from Cython.Compiler import Options
 from setuptools import Extension, setup
 
 CORE = Path("theus/_core")
-MODES = ("release", "debug", "coverage", "annotate")
+MODES = ("release", "debug", "coverage", "annotate", "none")
 MODE = os.environ.get("THEUS_BUILD", "release")
 if MODE not in MODES:
     sys.exit(f"THEUS_BUILD={MODE!r} is not a build mode; use one of {', '.join(MODES)}")
 CHECKED = MODE in ("debug", "coverage")
+ASKING = {"egg_info", "dist_info", "sdist", "clean", "--version", "--name"}
+BUILDING = MODE != "none" and not ASKING.intersection(sys.argv)
 
 DIRECTIVES = {
     "language_level": 3,
@@ -62,6 +67,9 @@ def compiler_flags() -> list[str]:
 
 
 def main() -> None:
+    if not BUILDING:
+        setup()
+        return
     flags = compiler_flags()
     stamp = Path("build") / f"theus-{sys.implementation.cache_tag}.json"
     settings = json.dumps([MODE, DIRECTIVES, MACROS, flags], sort_keys=True)
