@@ -54,7 +54,7 @@ def _check_patterns(contract: ProcessContract, part: str, patterns: tuple[str, .
         compile_patterns(patterns, ())
     except PathError as error:
         raise RegistrationError(
-            f"process {contract.name or 'unnamed'}, {part}: {error}", process=contract.name
+            f"process {contract.name!r}, {part}: {error}", process=contract.name
         ) from error
 
 
