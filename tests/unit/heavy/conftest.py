@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.heavy.helpers import Echo, names_of
+from tests.unit.heavy.owners import Forge
 from theus.heavy import HeavyZoneAllocator, MemoryRegistry
 
 
@@ -31,4 +32,11 @@ def zone(directory: Path) -> Iterator[HeavyZoneAllocator]:
 def echo() -> Iterator[Echo]:
     """A spawned process that says what it received."""
     with Echo() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def forge() -> Iterator[Forge]:
+    """Makes owners that kill themselves."""
+    with Forge() as process:
         yield process

@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.unit.heavy.helpers import SHM, names_of
 from theus.errors import HeavyGoneError, HeavyZoneError, HeavyZoneFullError
@@ -377,7 +384,7 @@ def test_threads_share_a_zone(zone):
                 zone.put("shared", np.full(10, number))
                 assert len(set(zone.get("shared").tolist())) == 1
             zone.free(f"k{number}")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - shown by the assertion below
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
@@ -467,9 +474,8 @@ class ZoneMachine(RuleBasedStateMachine):
 
 
 def test_any_order_of_calls(directory):
-    from hypothesis.stateful import run_state_machine_as_test
 
     ZoneMachine.directory = str(directory)
     run_state_machine_as_test(
-        ZoneMachine, settings=settings(max_examples=25, stateful_step_count=25)
+        ZoneMachine, settings=settings(max_examples=20, stateful_step_count=20)
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import pickle
 
 import numpy as np
@@ -117,7 +116,7 @@ def _lengths(dtype):
     return {str(part.base.itemsize) for part in parts}
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(view=views(), random=st.binary(min_size=16, max_size=16))
 def test_any_view_of_any_type_arrives(zone, echo, view, random):
     kind, shape, index, transpose = view
@@ -185,7 +184,7 @@ def test_an_old_generation_is_gone_for_a_borrower_and_never_mistaken(zone, echo)
     old = zone.put("x", np.zeros(8))
     stale = zone.descriptor("x")
     zone.put("x", np.ones(8))
-    with pytest.raises(HeavyGoneError, match="'x' .generation 1.* is gone"):
+    with pytest.raises(HeavyGoneError, match=r"'x' \(generation 1\) is gone"):
         echo.call(wrapped_sum, HeavyZoneWrapper({"x": stale}, readonly=True), "x")
     assert echo.call(read_cell, zone.get("x"), 0) == 1
     assert old[0] == 0
@@ -221,18 +220,6 @@ def test_short_names_carry_their_key(zone, echo):
     zone.free("dữ liệu/1")
     with pytest.raises(HeavyGoneError, match="dữ liệu/1"):
         echo.call(wrapped_sum, HeavyZoneWrapper({"x": stale}, readonly=True), "x")
-
-
-def test_an_array_attached_by_its_logical_name_with_the_standard_class(zone):
-    from multiprocessing.shared_memory import SharedMemory
-
-    array = zone.put("x", np.arange(4.0))
-    name = f"theus:{zone.session}:{os.getpid()}:x"
-    if hasattr(SharedMemory, "_track"):
-        plain = SharedMemory(name, track=False)
-        assert np.ndarray((4,), "f8", buffer=plain.buf).tolist() == array.tolist()
-        plain.close()
-    assert (SHM / name).exists()
 
 
 def test_attached_twice_is_the_same_memory(zone):

@@ -87,7 +87,7 @@ def test_a_borrower_does_not_create():
 
 
 def test_a_segment_that_is_gone_says_so():
-    with pytest.raises(HeavyGoneError, match="'frame' .generation 4.*current state") as caught:
+    with pytest.raises(HeavyGoneError, match=r"'frame' \(generation 4\).*current state") as caught:
         SafeSharedMemory("theus:0123456789abcdef:1:frame:4")
     assert caught.value.key == "frame"
 
@@ -127,7 +127,7 @@ def test_pickling_gives_a_borrower(name):
 def test_more_than_there_is_is_a_clear_error_and_leaves_nothing(name):
     room = os.statvfs(SHM)
     asked = room.f_blocks * room.f_frsize + (1 << 30)
-    with pytest.raises(HeavyZoneFullError, match="bytes asked.*remount") as caught:
+    with pytest.raises(HeavyZoneFullError, match=r"bytes asked.*remount") as caught:
         Segment(name, asked)
     assert isinstance(caught.value, MemoryError)
     assert caught.value.asked == asked
