@@ -196,9 +196,16 @@ class _Reader:
             self._fail_at(event, str(bad))
 
 
+def _is_text(data: object) -> bool:
+    return isinstance(data, (str, bytes))
+
+
 def _decode(data: str | bytes, source: str, limits: Limits, error: type[TheusError]) -> Text:
+    first = Text("", source, error)
+    if not _is_text(data):
+        kind = type(data).__name__
+        first.fail(first.place(0, 0), f"A YAML text is str or bytes, not {kind}.")
     if len(data) > limits.size:
-        first = Text("", source, error)
         first.fail(first.place(0, 0), f"The text is larger than {limits.size:,} bytes.")
     if isinstance(data, bytes):
         try:

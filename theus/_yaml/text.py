@@ -87,7 +87,7 @@ class Text:
 
     def excerpt(self, position: Position, length: int = 1) -> str:
         """The line of `position` and a caret under it; long lines are cut to a window."""
-        if position.line > len(self.lines):
+        if position.line > len(self.lines) or not self.lines[position.line - 1].strip():
             return ""
         line = FORBIDDEN.sub("\ufffd", self.lines[position.line - 1]).replace("\t", " ")
         column = min(position.column - 1, len(line))

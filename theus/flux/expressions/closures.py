@@ -188,7 +188,7 @@ def _display(part: Display, source: Source) -> Closure:
     def scalar(value: Any) -> Any:
         value = settled(value)
         if type(value) not in SCALARS:
-            site.fail("type", f"{name_of(value)} cannot be a key or element here.".capitalize())
+            site.fail("type", f"A key or element of a set cannot be {name_of(value)}.")
         return value
 
     if part.kind == "set":

@@ -125,7 +125,7 @@ def _key(key: Any, site: Site) -> Any:
     if type(key) is tuple and all(type(part) in SCALARS for part in key):
         return key
     if type(key) not in SCALARS and type(key) is not bytes:
-        site.fail("type", f"{name_of(key)} cannot be a key.".capitalize())
+        site.fail("type", f"A key cannot be {name_of(key)}.")
     if type(key) is str and key.startswith("_"):
         site.fail("not-allowed", f"{key[:40]!r}: names that begin with _ are private.")
     return key
