@@ -7,6 +7,7 @@ receiver first has to wait for one. Any number of threads and event loops may sh
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["SignalHub", "SignalReceiver", "publish_signals", "signal_text"]
 
 _NOTHING: Final = object()
+
+log = logging.getLogger("theus.signals")
 
 
 class SignalHub(Hub):
@@ -139,6 +142,16 @@ def signal_text(topic: str, payload: Any) -> str:
 def publish_signals(hub: Hub, signals: Iterable[tuple[str, Any]]) -> int:
     """Send the signals of one commit, in order, and wake each receiver once.
 
-    Call it after the commit. Returns the number of subscribers.
+    Call it after the commit. A payload without a text (its `__str__` raises) is sent as
+    `topic:<type>` and logged, because the commit can no longer be refused. Returns the number
+    of subscribers.
     """
-    return hub.publish_many([signal_text(topic, payload) for topic, payload in signals])
+    return hub.publish_many([_safe_text(topic, payload) for topic, payload in signals])
+
+
+def _safe_text(topic: str, payload: Any) -> str:
+    try:
+        return signal_text(topic, payload)
+    except Exception:
+        log.exception("the payload of signal %r has no text; its type is sent instead", topic)
+        return f"{topic}:<{type(payload).__name__}>"

@@ -281,6 +281,18 @@ def test_signals_of_a_commit_go_out_in_order_as_text():
     assert signal_text("topic", {"a": 1}) == "topic:{'a': 1}"
 
 
+def test_a_payload_without_text_stops_no_other_signal(caplog):
+    class Silent:
+        def __str__(self):
+            raise ZeroDivisionError
+
+    hub = SignalHub()
+    receiver = hub.subscribe()
+    with caplog.at_level("CRITICAL", "theus.signals"):
+        assert publish_signals(hub, [("a", 1), ("b", Silent()), ("c", 3)]) == 1
+    assert receiver.drain() == ["a:1", "b:<Silent>", "c:3"]
+
+
 def test_importing_signals_loads_no_asyncio(run_isolated):
     run_isolated(
         """
