@@ -2,9 +2,12 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
+from typing_extensions import disjoint_base
+
 LARGEST: Final[int]
 LONGEST_WAIT: Final[float]
 
+@disjoint_base
 class Hub:
     @property
     def capacity(self) -> int: ...
@@ -19,6 +22,7 @@ class Hub:
     def publish_many(self, messages: Iterable[Any], /) -> int: ...
     def close(self) -> None: ...
 
+@disjoint_base
 class Receiver:
     @property
     def capacity(self) -> int: ...
