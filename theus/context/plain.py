@@ -9,16 +9,16 @@ import typing
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from theus._core.freeze import rule_for
 from theus.errors import ContextError, CycleError, SchemaViolationError, UnsupportedValueError
 
 __all__ = ["build", "fields_of", "hints_of", "plain"]
 
 
-def is_record(value: Any) -> bool:
-    """Whether `value` is an instance of a dataclass or a pydantic model."""
-    if isinstance(value, type):
-        return False
-    return dataclasses.is_dataclass(value) or _is_model(type(value))
+def _record_rule(value: Any) -> Any:
+    """The rule by which the state holds `value` as a record; None for everything else."""
+    rule = rule_for(type(value))
+    return rule if rule is not None and rule.kind == "record" else None
 
 
 def _is_model(cls: Any) -> bool:
@@ -29,9 +29,9 @@ def _is_model(cls: Any) -> bool:
 def fields_of(value: Any) -> dict[str, Any]:
     """Fields of an object by name, one level deep, values by reference.
 
-    Understands mappings, dataclasses, pydantic models, objects with ``to_dict()`` and plain
-    objects (their public attributes). Attributes that were added to an instance count as
-    fields. Raises UnsupportedValueError for anything else.
+    Understands mappings, objects with ``to_dict()``, records (dataclasses, pydantic, attrs,
+    plain classes) and other objects with attributes. Attributes that were added to an
+    instance count, private ones do not. Raises UnsupportedValueError for anything else.
     """
     if value is None:
         return {}
@@ -40,15 +40,11 @@ def fields_of(value: Any) -> dict[str, Any]:
     custom = getattr(value, "to_dict", None)
     if callable(custom) and not getattr(custom, "_theus_default", False):
         return _from_to_dict(value, custom())
-    if _is_model(type(value)):
-        names = type(value).model_fields
-        return {name: getattr(value, name) for name in names} | (value.model_extra or {})
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [item.name for item in dataclasses.fields(value)]
-        found = {name: getattr(value, name) for name in names if hasattr(value, name)}
-        return found | _public(value)
+    rule = _record_rule(value)
+    if rule is not None:
+        return _public(rule.fields(value))
     if hasattr(value, "__dict__") and not callable(value):
-        return _public(value)
+        return _public(vars(value))
     raise UnsupportedValueError(
         f"cannot take a context or zone from {type(value).__qualname__}: give a dataclass, a "
         f"pydantic model, a mapping, or an object with `to_dict()`",
@@ -56,8 +52,7 @@ def fields_of(value: Any) -> dict[str, Any]:
     )
 
 
-def _public(value: Any) -> dict[str, Any]:
-    found = getattr(value, "__dict__", {})
+def _public(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: item for name, item in found.items() if not name.startswith("_")}
 
 
@@ -79,7 +74,7 @@ def plain(value: Any, _above: tuple[int, ...] = ()) -> Any:
     if value is None or isinstance(value, (str, bytes, int, float)):
         return value
     containers = (Mapping, Sequence, Set)
-    if (isinstance(value, containers) and type(value) is not bytearray) or is_record(value):
+    if (isinstance(value, containers) and type(value) is not bytearray) or _record_rule(value):
         if id(value) in _above:
             raise CycleError(f"a {type(value).__qualname__} contains itself; the state is a tree")
         return _plain_container(value, (*_above, id(value)))
@@ -131,7 +126,13 @@ def _build_union(hints: tuple[Any, ...], value: Any, where: str) -> Any:
         bare = typing.get_origin(hint) or hint
         if isinstance(bare, type) and (isinstance(value, bare) or _fits(bare, value)):
             return build(hint, value, where)
-    return value
+    records = [hint for hint in hints if dataclasses.is_dataclass(hint)]
+    if not isinstance(value, Mapping) or not records:
+        return value
+    if len(records) == 1:
+        return build(records[0], value, where)
+    names = ", ".join(hint.__qualname__ for hint in records)
+    raise _violation(records[0], where, f"its fields {[*value]} fit none of {names}")
 
 
 def _fits(cls: type, value: Any) -> bool:
