@@ -195,7 +195,9 @@ def test_allowed_names_the_patterns_of_the_contract() -> None:
     assert allowed(nothing()) == ()
 
 
-@pytest.mark.parametrize("bad", ["", "a..b", "a.", ".a", "a[", "a]", "a.[ab", 'a["x]', "a[0].", "a[]"])
+@pytest.mark.parametrize(
+    "bad", ["", "a..b", "a.", ".a", "a[", "a]", "a.[ab", 'a["x]', "a[0].", "a[]"]
+)
 def test_malformed_patterns_are_refused(bad: str) -> None:
     with pytest.raises(PathError):
         compile_patterns([bad], [])

@@ -74,7 +74,10 @@ def test_a_state_that_fits() -> None:
 
 
 def test_every_place_is_named() -> None:
-    state = {"domain": {"total": "many", "users": [{"age": -1}, {"age": 2}, 5]}, "global": {"a": "b"}}
+    state = {
+        "domain": {"total": "many", "users": [{"age": -1}, {"age": 2}, 5]},
+        "global": {"a": "b"},
+    }
     assert set(problems(Shop, state)) == {
         "domain.total",
         "domain.users[0].age",

@@ -21,10 +21,11 @@ __all__ = ["FREEZER"]
 def _resolve(cls: Any) -> None:
     if is_plain_instance_class(cls):
         fields = dataclasses.fields(cls)
-        read = reader(cls, [item.name for item in fields])
+        names = tuple(item.name for item in fields)
+        read = reader(cls, names)
         on_class = {item.name: item.default for item in fields if _is_on_class(item)}
         if on_class:
-            read = functools.partial(_read_complete, read, on_class)
+            read = functools.partial(_read_complete, read, names, on_class)
         frozen = bool(cls.__dataclass_params__.frozen)
         register_record(cls, read, builder(cls), frozen=frozen)
 
@@ -34,11 +35,11 @@ def _is_on_class(item: dataclasses.Field[Any]) -> bool:
     return not item.init and item.default is not dataclasses.MISSING
 
 
-def _read_complete(read: Reader, on_class: dict[str, Any], value: Any) -> dict[str, Any]:
-    found = read(value)
-    for name, default in on_class.items():
-        found.setdefault(name, default)
-    return found
+def _read_complete(
+    read: Reader, names: tuple[str, ...], on_class: dict[str, Any], value: Any
+) -> dict[str, Any]:
+    found = on_class | read(value)
+    return {name: found.pop(name) for name in names if name in found} | found
 
 
 FREEZER = Freezer(_resolve)

@@ -41,7 +41,13 @@ def test_bare() -> None:
 
 def test_all_arguments_by_position() -> None:
     assert contract_of(full) == ProcessContract(
-        ("domain.a",), ("domain.b",), SemanticType.PURE, ("ValueError",), ("log",), True, name="full"
+        ("domain.a",),
+        ("domain.b",),
+        SemanticType.PURE,
+        ("ValueError",),
+        ("log",),
+        True,
+        name="full",
     )
     assert full(SimpleNamespace(domain=SimpleNamespace(a=3)), 5, plus=1) == 16
 

@@ -76,7 +76,13 @@ def test_a_scalar_for_several_explains_the_three_forms(value: Any) -> None:
     with pytest.raises(ContractViolationError) as caught:
         PLAN.assign(value)
     text = str(caught.value)
-    for part in ("'pay'", "3 outputs", "(1) a tuple or list", "(2) a dict by path", "(3) a dict by"):
+    for part in (
+        "'pay'",
+        "3 outputs",
+        "(1) a tuple or list",
+        "(2) a dict by path",
+        "(3) a dict by",
+    ):
         assert part in text
     assert "domain.user.name" in text
     assert "'name'" in text
