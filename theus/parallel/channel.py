@@ -17,6 +17,7 @@ from theus.errors import ParallelError
 __all__ = ["Inbox", "Kind", "Message", "Outlet"]
 
 _HEAD = Struct("<IIQQ")  # mark, kind, number of the task, length
+_SIZE = _HEAD.size
 _MARK = 0x5548_5450
 _AT_ONCE = 1 << 16
 _ROUND = 1 << 20
@@ -87,30 +88,31 @@ class Inbox:
 
         Raises ParallelError when what was read is no message of ours.
         """
-        if self._large is not None:
-            if self._filled < len(self._large):
-                return None
-            kind, number = self._head
-            data, self._large = self._large, None
-            return Message(kind, number, data)
         buffer = self._buffer
-        if len(buffer) < _HEAD.size:
-            return None
+        if len(buffer) < _SIZE:
+            return self._next_large() if self._large is not None else None
         mark, code, number, length = _HEAD.unpack_from(buffer)
         kind = KINDS.get(code)
         if mark != _MARK or kind is None:
             raise ParallelError("a message between parent and worker is damaged")
-        end = _HEAD.size + length
+        end = _SIZE + length
         if len(buffer) >= end:
             self._buffer = buffer[end:]
-            return Message(kind, number, buffer[_HEAD.size : end])
+            return Message(kind, number, buffer[_SIZE:end])
         if length > _AT_ONCE:
             self._large = bytearray(length)
-            self._filled = len(buffer) - _HEAD.size
-            self._large[: self._filled] = buffer[_HEAD.size :]
+            self._filled = len(buffer) - _SIZE
+            self._large[: self._filled] = buffer[_SIZE:]
             self._head = (kind, number)
             self._buffer = b""
         return None
+
+    def _next_large(self) -> Message | None:
+        data = self._large
+        if data is None or self._filled < len(data):
+            return None
+        self._large = None
+        return Message(*self._head, data)
 
     def wait(self) -> Message | None:
         """The next message, waited for; None when the other side closed. For blocking ends."""
@@ -136,11 +138,22 @@ class Outlet:
         Raises `OSError` (`BrokenPipeError`, ...) when the other side is gone.
         """
         head = _HEAD.pack(_MARK, kind, number, len(data))
-        if len(data) <= _AT_ONCE:
-            self._waiting.append(memoryview(head + data))
-        else:
-            self._waiting.append(memoryview(head))
-            self._waiting.append(memoryview(data))
+        waiting = self._waiting
+        if len(data) > _AT_ONCE:
+            waiting.append(memoryview(head))
+            waiting.append(memoryview(data))
+            return self.flush()
+        message = head + data
+        if waiting:
+            waiting.append(memoryview(message))
+            return self.flush()
+        try:
+            count = os.write(self._fd, message)
+        except BlockingIOError:
+            count = 0
+        if count == len(message):
+            return True
+        waiting.append(memoryview(message)[count:])
         return self.flush()
 
     def flush(self) -> bool:

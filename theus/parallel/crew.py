@@ -1,16 +1,22 @@
 """The worker processes of a pool: starting, watching, replacing and ending them.
 
-A `Crew` belongs to the dispatcher's thread; no other thread calls it, so nothing is locked.
-It knows workers and tasks in hand, and tells its owner what became of them. Which task comes
-next, what is tried again and who waits for it, is the owner's business.
+A `Crew` belongs to the dispatcher's thread, which alone reads from workers, starts and ends
+them. Only `hand_out` is called by other threads too: who submits a task while a worker is
+idle gives it the task at once. The owner's lock therefore guards who is idle, who has which
+task, and a worker's outlet while it is idle.
+
+The crew knows workers and the tasks in their hands, and tells its owner what became of them.
+Which task comes next, and what is tried again, is the owner's business.
 """
 
 from __future__ import annotations
 
 import select
 import signal
+import threading
 import time
 from collections.abc import Callable
+from enum import Enum
 from multiprocessing import resource_tracker
 from multiprocessing.context import BaseContext
 from typing import NamedTuple, Protocol, final
@@ -22,7 +28,7 @@ from theus.parallel.relay import deliver
 from theus.parallel.task import Task
 from theus.parallel.worker import Setup
 
-__all__ = ["Crew", "Owner", "Plan"]
+__all__ = ["Crew", "Handed", "Owner", "Plan"]
 
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 _READS = 16  # per turn and worker, so that one with much to say does not hold up the others
@@ -39,6 +45,14 @@ class Plan(NamedTuple):
     spare: int
     start_timeout: float
     grace: float
+
+
+class Handed(Enum):
+    """What became of a task that was handed out."""
+
+    NOT = 0  # the worker is gone
+    WHOLE = 1
+    PARTLY = 2  # the dispatcher sends the rest
 
 
 class Owner(Protocol):
@@ -70,13 +84,16 @@ class Crew:
         How many, and how they are started.
     owner:
         Who is told about tasks.
+    lock:
+        The owner's lock.
     poll:
         Where descriptors are registered; `watch` maps each to what its event calls.
     """
 
-    def __init__(self, plan: Plan, owner: Owner, poll: select.poll) -> None:
+    def __init__(self, plan: Plan, owner: Owner, lock: threading.Lock, poll: select.poll) -> None:
         self._plan = plan
         self._owner = owner
+        self._lock = lock
         self._poll = poll
         self.watch: dict[int, Callable[[int], None]] = {}
         self.workers: set[WorkerHandle] = set()
@@ -85,17 +102,13 @@ class Crew:
         self.ready = 0
         self.deaths = 0
         self.lost_logs = 0
+        self._unsent: list[WorkerHandle] = []
         self._made = 0
         self._complete = False  # nothing to start
         self._again = 0.0  # when to try again after a start that failed; 0: at once
         self._muted: dict[WorkerHandle, float] = {}
 
     # --- numbers
-
-    @property
-    def free(self) -> bool:
-        """Whether a task can be handed out now."""
-        return bool(self.idle) and self.busy < self._plan.size
 
     def count(self, *phases: Phase) -> int:
         """How many workers are in one of these phases. May be called from any thread."""
@@ -133,28 +146,61 @@ class Crew:
 
     # --- tasks
 
-    def hand_out(self, task: Task) -> bool:
-        """Give a task to an idle worker; False when that one turns out to be gone."""
-        worker = self.idle.pop()
-        try:
-            if not worker.outlet.send(Kind.TASK, task.number, task.data):
-                self._poll.modify(worker.fd, select.POLLIN | select.POLLOUT)
-        except OSError:  # it ended since; its end is noticed by itself
-            worker.kill()
-            self._complete = False
-            return False
-        task.attempts += 1
-        worker.task = task
-        worker.phase = Phase.BUSY
-        worker.due = NEVER if task.limit is None else time.monotonic() + task.limit
-        self.busy += 1
-        return True
+    @property
+    def free(self) -> bool:
+        """Whether a task can be handed out now. Under the lock."""
+        return bool(self.idle) and self.busy < self._plan.size
 
-    def _take_task(self, worker: WorkerHandle) -> Task | None:
-        task, worker.task = worker.task, None
-        if task is not None:
+    def hand_out(self, task: Task) -> Handed:
+        """Give a task to an idle worker. Under the lock, when `free`; never blocks."""
+        worker = self.idle.pop()
+        worker.task = task  # before it is sent: the answer may be read while `send` returns
+        worker.phase = Phase.BUSY
+        try:
+            whole = worker.outlet.send(Kind.TASK, task.number, task.data)
+        except OSError:  # it ended since; the dispatcher will see that
+            worker.task = None
+            worker.phase = Phase.ENDING
+            return Handed.NOT
+        task.attempts += 1
+        self.busy += 1
+        if task.limit is not None:
+            worker.due = time.monotonic() + task.limit
+        if not whole:
+            self._unsent.append(worker)
+        return Handed.WHOLE if whole else Handed.PARTLY
+
+    def _take_task(self, worker: WorkerHandle, number: int | None = None) -> Task | None:
+        """Take its task from a worker; with ``number`` only if it is that one."""
+        with self._lock:
+            task = worker.task
+            if task is None or number not in (None, task.number):
+                return None
+            worker.task = None
             self.busy -= 1
         return task
+
+    def _rest(self, worker: WorkerHandle) -> None:
+        """The worker is idle again, unless it has been told to end."""
+        with self._lock:
+            if worker.phase is not Phase.ENDING:
+                worker.phase = Phase.IDLE
+                worker.due = NEVER
+                self.idle.append(worker)
+
+    def _retire(self, worker: WorkerHandle) -> Phase:
+        """Give it no more tasks; returns the phase it was in."""
+        with self._lock:
+            phase = worker.phase
+            worker.phase = Phase.ENDING
+            if phase is Phase.IDLE:
+                self.idle.remove(worker)
+        return phase
+
+    def _kill(self, worker: WorkerHandle) -> None:
+        self._retire(worker)
+        worker.due = NEVER
+        worker.kill()
 
     # --- events
 
@@ -173,10 +219,10 @@ class Crew:
             if event & _READABLE:
                 self._read(worker, _READS)
         except OSError:
-            worker.kill()
+            self._kill(worker)
         if worker.inbox.ended:
             self._unregister(worker.fd)
-            worker.kill()  # it closed its end: nothing more can come of it
+            self._kill(worker)  # it closed its end: nothing more can come of it
 
     def _read(self, worker: WorkerHandle, reads: int) -> None:
         """Take what the worker has sent, in at most so many reads (negative: all of it)."""
@@ -195,11 +241,10 @@ class Crew:
 
     def _on_message(self, worker: WorkerHandle, message: Message) -> None:
         if message.kind is Kind.OUTCOME:
-            if worker.task is not None and worker.task.number == message.number:
-                task = self._take_task(worker)
+            task = self._take_task(worker, message.number)
+            if task is not None:
                 self._rest(worker)
-                if task is not None:
-                    self._owner.answered(task, message.data, worker.pid)
+                self._owner.answered(task, message.data, worker.pid)
         elif message.kind is Kind.LOG:
             try:
                 deliver(message.data)
@@ -207,15 +252,10 @@ class Crew:
                 self.lost_logs += 1
         elif message.kind is Kind.READY:
             self.ready += 1
+            worker.warm = True
             self._complete = False
             self._rest(worker)
             self._owner.ready()
-
-    def _rest(self, worker: WorkerHandle) -> None:
-        if worker.phase is not Phase.ENDING:
-            worker.phase = Phase.IDLE
-            worker.due = NEVER
-            self.idle.append(worker)
 
     def _on_stderr(self, worker: WorkerHandle) -> None:
         if not worker.stderr.pass_on():
@@ -225,23 +265,20 @@ class Crew:
 
     def _on_exit(self, worker: WorkerHandle) -> None:
         """The process has ended: take what it still sent, then its task, then its place."""
-        starting = worker.phase is Phase.STARTING
+        phase = self._retire(worker)
         try:
             self._read(worker, -1)
         except OSError:
             worker.inbox.ended = True
-        starting = starting and worker.phase is Phase.STARTING
-        expected = worker.phase is Phase.ENDING
-        worker.phase = Phase.ENDING
         code = worker.reap()
         stderr = worker.stderr.finish()
         self._remove(worker)
         task = self._take_task(worker)
-        if not expected or task is not None:
+        if phase is not Phase.ENDING or task is not None:
             self.deaths += 1
         if task is not None:
             self._owner.lost(task, code, describe_exit(code), stderr)
-        elif starting:
+        elif phase is Phase.STARTING and not worker.warm:
             end = f" Its standard error ended with:\n{stderr}" if stderr else ""
             self._owner.unstartable(f"a worker {describe_exit(code)} before it was ready.{end}")
         worker.close()
@@ -252,8 +289,13 @@ class Crew:
         self.workers.discard(worker)
         self._complete = False
         self._muted.pop(worker, None)
-        if worker in self.idle:
-            self.idle.remove(worker)
+
+    def send_on(self) -> None:
+        """Watch for room in the channels of workers whose task is not sent whole."""
+        while self._unsent:
+            worker = self._unsent.pop()
+            if worker.fd in self.watch:
+                self._poll.modify(worker.fd, select.POLLIN | select.POLLOUT)
 
     # --- clocks
 
@@ -277,13 +319,12 @@ class Crew:
     def _on_due(self, worker: WorkerHandle, now: float) -> None:
         if worker.phase is Phase.BUSY:
             self._on_channel(worker, select.POLLIN)  # it may have answered just in time
-            if worker.phase is Phase.BUSY and (task := self._take_task(worker)) is not None:
-                worker.kill()
-                worker.due = NEVER
-                self._owner.overdue(task)
+            late = worker.task if worker.due <= now else None  # not one it was given meanwhile
+            if late is not None and self._take_task(worker, late.number) is not None:
+                self._kill(worker)
+                self._owner.overdue(late)
         elif worker.phase is Phase.STARTING:
-            worker.due = NEVER
-            worker.kill()
+            self._kill(worker)
             self._owner.unstartable(
                 f"a worker was not ready within {self._plan.start_timeout} s and was killed."
             )
@@ -296,14 +337,14 @@ class Crew:
     def dismiss(self) -> None:
         """Ask the idle to end, and kill those that are not warmed up yet."""
         due = time.monotonic() + self._plan.grace
+        with self._lock:
+            idle, self.idle = self.idle, []
+        for worker in idle:
+            worker.end()
+            worker.due = due
         for worker in self.workers:
             if worker.phase is Phase.STARTING:
-                worker.kill()
-                worker.due = NEVER
-            elif worker.phase is Phase.IDLE:
-                worker.end()
-                worker.due = due
-        self.idle.clear()
+                self._kill(worker)
 
     def abort(self) -> list[Task]:
         """Terminate those that work; returns their tasks, which will not be answered."""

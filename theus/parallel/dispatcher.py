@@ -4,19 +4,23 @@
 
     any thread                    the dispatcher's thread               a worker process
     ----------                    -----------------------               ----------------
-    submit: pickle,               hands a task to an idle   == TASK ==>  unpickle, import,
-      wait for a place            worker                                 call, pickle
-      queue  --- wake pipe --->   reads channels, exits,    <= LOG ====  log records
-                                  standard error, clocks    <= OUTCOME = value or error
+    submit: pickle, wait for
+      a place; then a worker
+      is idle ================================= TASK ===============>  unpickle, import,
+      or all are busy:            hands it to the next                   call, pickle
+      queue -------------------->   that is idle ======= TASK =======>
+                                  reads channels, exits,  <= LOG ====  log records
+                                  standard error, clocks  <= OUTCOME = value or error
     future <-- value, error ---   completes the future
 
-    One duplex pipe per worker, read and written by this thread alone, never blocking. No
+    One duplex pipe per worker. This thread reads them all, and nothing it does blocks. No
     queue and no lock is shared with a worker: whatever one does or however it dies, nobody
-    else waits for it. A task that was in its hands is tried once more or fails; all others
-    stay where they are.
+    else waits for it. The task in its hands is tried once more or fails; all others stay
+    where they are. What does not fit into a pipe at once is sent on by this thread.
 
-Locks: `Dispatcher._lock` guards the queue, the state and whether the thread sleeps. It is
-held for a few instructions, never while a future is completed, and the crew needs none.
+Locks: `Dispatcher._lock` guards the queue, the state, whether the thread sleeps, and who is
+idle or has which task. It is held for a few instructions and at most one write that does not
+block, never while a future is completed or anything of the program's is called.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ from multiprocessing.util import Finalize
 from typing import Any, final
 
 from theus.errors import ParallelError, PoolClosedError, TaskTimeoutError, WorkerDiedError
-from theus.parallel.crew import Crew, Plan
+from theus.parallel.crew import Crew, Handed, Plan
 from theus.parallel.handle import NEVER
 from theus.parallel.parcel import Outcome, unpack_outcome
 from theus.parallel.task import Task, settle
@@ -71,7 +75,6 @@ class Dispatcher:
         self._queue: deque[Task] = deque()
         self._state = State.NEW
         self._sleeps = False
-        self._wakes_for_tasks = False
         self._give_up = NEVER
         self._reason: str | None = None
         self._start_failures = 0
@@ -80,7 +83,7 @@ class Dispatcher:
         self.finished = self.failed = self.retried = self.timeouts = 0
         self._warm = threading.Event()
         self._poll = select.poll()
-        self.crew = Crew(plan, self, self._poll)
+        self.crew = Crew(plan, self, self._lock, self._poll)
         self._wake_fds: tuple[int, ...] = ()
         self._thread: threading.Thread | None = None
 
@@ -117,12 +120,24 @@ class Dispatcher:
         return threading.current_thread() is self._thread
 
     def put(self, task: Task) -> None:
-        """Queue a task; O(1). Raises as `check_open`."""
+        """Hand a task to a worker that is idle, or queue it; O(1). Raises as `check_open`."""
         with self._lock:
             self.check_open()
-            self._queue.append(task)
-            if self._sleeps and self._wakes_for_tasks:
+            if self._queue or not self.crew.free:
+                self._queue.append(task)
+                return  # whoever makes a worker free looks at the queue
+            task.begun = task.future.set_running_or_notify_cancel()  # nobody else has it yet
+            handed = self._hand(task)
+            if handed is Handed.NOT:
+                self._queue.append(task)
+            if self._sleeps and (handed is not Handed.WHOLE or task.limit is not None):
                 self._wake()
+
+    def _hand(self, task: Task) -> Handed:
+        handed = self.crew.hand_out(task)
+        if handed is Handed.WHOLE and not task.retry:
+            task.data = b""
+        return handed
 
     def drop(self, task: Task) -> None:
         """Take a cancelled task out of the queue, if it is there; O(queue)."""
@@ -262,20 +277,16 @@ class Dispatcher:
         return bool(self.crew.workers)
 
     def _hand_out(self) -> None:
-        crew = self.crew
-        while crew.free and self._queue:
-            with self._lock:
-                if not self._queue:
-                    return
+        """Give what is queued to whoever is idle."""
+        with self._lock:
+            while self._queue and self.crew.free:
                 task = self._queue.popleft()
-            if not task.begun and not task.future.set_running_or_notify_cancel():
-                continue
-            task.begun = True
-            if not crew.hand_out(task):
-                with self._lock:
+                if not task.begun and not task.future.set_running_or_notify_cancel():
+                    continue
+                task.begun = True
+                if self._hand(task) is Handed.NOT:
                     self._queue.appendleft(task)
-            elif not task.retry:
-                task.data = b""
+        self.crew.send_on()
 
     def _settle(self) -> None:
         """Complete futures; their callbacks run here, with no lock held."""
@@ -297,7 +308,6 @@ class Dispatcher:
         with self._lock:
             if self._answers or (self._queue and self.crew.free):
                 pause = 0
-            self._wakes_for_tasks = self.crew.free
             self._sleeps = pause != 0
         for fd, event in self._poll.poll(pause):
             handler = self.crew.watch.get(fd)

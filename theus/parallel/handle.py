@@ -1,6 +1,7 @@
 """One worker process as its parent sees it: its start, its pipes, its end.
 
-Everything here is called by the dispatcher's thread only.
+Everything here is called by the dispatcher's thread, except that another thread may send a
+task to an idle worker, under the dispatcher's lock.
 """
 
 from __future__ import annotations
@@ -133,6 +134,7 @@ class WorkerHandle:
     def __init__(self, context: BaseContext, number: int, setup: Setup) -> None:
         self.phase = Phase.STARTING
         self.task: Task | None = None
+        self.warm = False
         self.due = NEVER
         self.pressure = 0  # how often it was told to end
         self._exit_fd = -1

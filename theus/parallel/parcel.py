@@ -50,7 +50,7 @@ class Parcel:
         return self.name or task_name(self.function)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What a parcel came to: the value, and what the process queued while it ran.
 
@@ -87,8 +87,10 @@ def pack(parcel: Parcel, limit: float | None, log_level: int, carried: dict[str,
     NotTransferableError
         The function or an argument cannot travel; the message names it.
     """
-    name = parcel.title
+    name = parcel.name or task_name(parcel.function)
     function = reference(parcel.function)
+    if type(function) is FunctionRef:
+        function = tuple(function)  # type: ignore[assignment]  # less to pickle
     kwargs = dict(parcel.kwargs)
     job = (function, parcel.args, kwargs, parcel.context, name, limit, log_level, carried)
     try:
@@ -167,7 +169,7 @@ def unpack(data: bytes | bytearray | memoryview) -> Job:
             what="argument",
             name=type(error).__name__,
         ) from error
-    if type(function) is FunctionRef:
+    if type(function) is tuple:
         function = resolve(function)
     return Job(function, *rest)
 
@@ -210,7 +212,7 @@ def _refusal(outcome: Outcome, task: str, error: Exception) -> NotTransferableEr
 def unpack_outcome(data: bytes | bytearray | memoryview, task: str, worker: int) -> Outcome:
     """The outcome in a message. Never raises for what the message holds."""
     sent: Failure | None
-    try:
+    try:  # a plain tuple: rebuilding it costs less than rebuilding an Outcome
         value, outbox, signals, sent, seconds = pickle.loads(data)  # noqa: S301 - from a worker of ours
     except Exception as error:  # noqa: BLE001 - the rebuilding of a result is the user's code
         refused = NotTransferableError(

@@ -54,38 +54,43 @@ def reference(function: Callable[..., Any]) -> FunctionRef | Callable[..., Any]:
         if not callable(function):
             raise TypeError(f"a task is a function, not {type(function).__name__} {function!r}")
         return function
-    module = _home(function)
-    found = _walk(module, function.__qualname__)
+    name = function.__qualname__
+    module = _home(function, name)
+    found = getattr(module, name, None)
+    if found is function:
+        return FunctionRef(function.__module__, name, 0)
+    if "." in name:
+        found = _walk(module, name)
     depth = _unwrapped(found, function)
     if depth is not None:
-        return FunctionRef(module.__name__, function.__qualname__, depth)
+        return FunctionRef(function.__module__, name, depth)
     for name, value in vars(module).items():  # a second name, as of a copy with another contract
         if value is function:
-            return FunctionRef(module.__name__, name, 0)
+            return FunctionRef(function.__module__, name, 0)
     _refuse(
         function,
         f"the name leads to {'nothing' if found is None else 'another object'} in its module",
     )
 
 
-def _home(function: FunctionType) -> ModuleType:
-    if "<lambda>" in function.__qualname__:
-        _refuse(function, "it is a lambda")
-    if "<locals>" in function.__qualname__:
-        _refuse(function, "it is defined inside another function")
+def _home(function: FunctionType, name: str) -> ModuleType:
+    if "<" in name:
+        what = "a lambda" if "<lambda>" in name else "defined inside another function"
+        _refuse(function, f"it is {what}")
     module = sys.modules.get(function.__module__)
     if module is None:
         _refuse(function, f"its module {function.__module__!r} is not imported")
-    if function.__module__ == _MAIN:
-        _check_main(function, module)
+    if function.__module__ == _MAIN and not _importable(
+        getattr(module, "__spec__", None) is not None, getattr(module, "__file__", None)
+    ):
+        _refuse(function, "the main program is no file (`python -c`, a prompt, a notebook)")
     return module
 
 
-def _check_main(function: FunctionType, main: ModuleType) -> None:
-    spec = getattr(main, "__spec__", None)
-    path = getattr(main, "__file__", None)
-    if spec is None and (path is None or not os.path.exists(path)):
-        _refuse(function, "the main program is no file (`python -c`, a prompt, a notebook)")
+@cache
+def _importable(has_spec: bool, path: str | None) -> bool:
+    """Whether workers can run the main program again to find its functions."""
+    return has_spec or (path is not None and os.path.exists(path))
 
 
 def _walk(module: ModuleType, qualname: str) -> Any:
@@ -117,8 +122,7 @@ def _refuse(function: FunctionType, reason: str) -> NoReturn:
     )
 
 
-@cache
-def resolve(ref: FunctionRef) -> Callable[..., Any]:
+def resolve(ref: tuple[str, str, int]) -> Callable[..., Any]:
     """The function a reference means, imported if need be; kept for later calls.
 
     Raises
@@ -126,18 +130,23 @@ def resolve(ref: FunctionRef) -> Callable[..., Any]:
     NotTransferableError
         It is not there, with the reason as its cause.
     """
+    return _found(*ref)
+
+
+@cache
+def _found(module: str, qualname: str, depth: int) -> Callable[..., Any]:
     try:
-        found: Any = sys.modules[_MAIN] if ref.module == _MAIN else import_module(ref.module)
-        for part in ref.qualname.split("."):
+        found: Any = sys.modules[_MAIN] if module == _MAIN else import_module(module)
+        for part in qualname.split("."):
             found = getattr(found, part)
-        for _ in range(ref.depth):
+        for _ in range(depth):
             found = found.__wrapped__
     except Exception as error:
         raise NotTransferableError(
-            f"Cannot find the function {ref.module}.{ref.qualname} in the worker: "
+            f"Cannot find the function {module}.{qualname} in the worker: "
             f"{type(error).__name__}: {error}. What is defined only under "
             f'`if __name__ == "__main__":`, or by code that workers do not run, is not there.',
             what="function",
-            name=f"{ref.module}.{ref.qualname}",
+            name=f"{module}.{qualname}",
         ) from error
     return found  # type: ignore[no-any-return]

@@ -14,6 +14,8 @@ from theus.parallel.parcel import Outcome
 
 __all__ = ["run"]
 
+_NONE: tuple[tuple[Any, ...], tuple[tuple[str, Any], ...]] = ((), ())
+
 
 def run(
     function: Callable[..., Any],
@@ -40,7 +42,7 @@ def run(
         error.__traceback__ = trace.tb_next if trace is not None else None  # without this frame
         return Outcome(error=error, seconds=time.perf_counter() - began, worker=os.getpid())
     seconds = time.perf_counter() - began
-    outbox, signals = ((), ()) if own is None else own.messages()
+    outbox, signals = _NONE if own is None else own.messages()
     return Outcome(value, outbox, signals, None, seconds, os.getpid())
 
 
