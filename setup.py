@@ -41,15 +41,10 @@ DIRECTIVES = {
     "initializedcheck": CHECKED,
     "linetrace": MODE == "coverage",
     "freethreading_compatible": False,
-    "subinterpreters_compatible": "own_gil",
     "warn.unreachable": True,
     "warn.maybe_uninitialized": True,
 }
-MACROS = [
-    ("CYTHON_USE_MODULE_STATE", "1"),
-    ("CYTHON_PEP489_MULTI_PHASE_INIT", "1"),
-    ("CYTHON_USE_TYPE_SPECS", "1"),
-]
+MACROS: list[tuple[str, str]] = []
 if MODE == "coverage":
     MACROS += [
         ("CYTHON_TRACE", "1"),

@@ -84,12 +84,12 @@ cdef Plan prepare(Footprint tx):
     cdef Draft draft
     cdef set cut
     plan.ops = []
-    plan.spine = []
-    plan.checks = []
     if tx.order is None:
         return plan
-    cut = find_cut(tx)
-    for item in list(tx.order):
+    plan.spine = []
+    plan.checks = []
+    cut = find_cut(tx) if len(tx.order) > 1 else None
+    for item in tx.order:
         draft = <Draft>item
         if draft.private or (cut and is_cut(<Guard>draft.guard, cut)):
             continue
@@ -105,13 +105,14 @@ cdef Plan prepare(Footprint tx):
 
 cdef int add_spine(Footprint tx, Plan plan, Guard guard) except -1:
     """All nodes from the changed one up to the root get a tree stamp and, if asked, a check."""
-    cdef Guard below = None
-    while guard is not None:
-        plan.spine.append(guard.node)
-        if below is not None and not tx.track:
-            plan.checks.append((guard.node, below.key))
-        below = guard
-        guard = guard.parent
+    cdef PyObject* at = <PyObject*>guard
+    cdef PyObject* below = NULL
+    while at is not NULL:
+        plan.spine.append((<Guard>at).node)
+        if below is not NULL and not tx.track:
+            plan.checks.append(((<Guard>at).node, (<Guard>below).key))
+        below = at
+        at = (<Guard>at).parent
     return 0
 
 
@@ -147,18 +148,19 @@ cdef set find_cut(Footprint tx):
 
 
 cdef bint is_cut(Guard guard, set cut) except -1:
-    while guard is not None:
-        if guard.node in cut:
+    cdef PyObject* at = <PyObject*>guard
+    while at is not NULL:
+        if (<Guard>at).node in cut:
             return True
-        guard = guard.parent
+        at = (<Guard>at).parent
     return False
 
 
-cdef object take(Node node, object value, tuple where):
+cdef object take(Node node, object value, Link link, object key):
     """A pending value as the tree holds it: leaf or new node; as it is in an opaque area."""
-    if node.opaque or is_plain_leaf(value):
+    if is_plain_leaf(value) or node.opaque:
         return value
-    return ingest(value, where)
+    return ingest(value, link.path() + (key,))
 
 
 cdef bint same_leaf(object a, object b) except -1:
@@ -174,7 +176,7 @@ cdef int prepare_keys(Footprint tx, Plan plan, Draft draft) except -1:
     cdef Node node = draft.node
     cdef Link link = (<Guard>draft.guard).get_link()
     cdef PyObject* base
-    for key, value in list(draft.over.items()):
+    for key, value in draft.over.copy().items():
         if type(value) is Op:
             (<Op>value).link = link
             plan.ops.append(value)
@@ -189,7 +191,7 @@ cdef int prepare_keys(Footprint tx, Plan plan, Draft draft) except -1:
         if node.kind == SET:
             plan.ops.append(make_op(OP_ADD, node, link, key, True))
             continue
-        new = take(node, value, link.path() + (key,))
+        new = take(node, value, link, key)
         if draft.moved is not None and key in draft.moved:
             plan.ops.append(make_op(OP_MOVE, node, link, key, new))
         elif base is NULL:
@@ -272,12 +274,11 @@ cdef int diff_nodes(Footprint tx, Plan plan, Link link, Node old, Node new) exce
 cdef int prepare_list(Footprint tx, Plan plan, Draft draft) except -1:
     cdef Node node = draft.node
     cdef Link link = (<Guard>draft.guard).get_link()
-    cdef tuple where = link.path()
     cdef PyObject* base
     if draft.full is not None:
-        return prepare_whole(tx, plan, draft, link, where)
+        return prepare_whole(tx, plan, draft, link)
     for index, value in draft.over.items():
-        new = take(node, value, where + (index,))
+        new = take(node, value, link, index)
         base = item_at(node, index, tx.ver)
         if same_leaf(<object>base, new):
             tx.note(node, <PyObject*>index, KEY)
@@ -287,12 +288,12 @@ cdef int prepare_list(Footprint tx, Plan plan, Draft draft) except -1:
         plan.ops.append(make_op(OP_CUT, node, link, draft.keep, None))
     if draft.tail:
         plan.ops.append(
-            make_op(OP_TAIL, node, link, None, [take(node, value, where + ("*",)) for value in draft.tail])
+            make_op(OP_TAIL, node, link, None, [take(node, value, link, "*") for value in draft.tail])
         )
     return 0
 
 
-cdef int prepare_whole(Footprint tx, Plan plan, Draft draft, Link link, tuple where) except -1:
+cdef int prepare_whole(Footprint tx, Plan plan, Draft draft, Link link) except -1:
     """A list after structural changes: items that are still its own keep their nodes."""
     cdef list old = items_at(draft.node, tx.ver)
     cdef set own = {id(value) for value in old if type(value) is Node}
@@ -303,7 +304,7 @@ cdef int prepare_whole(Footprint tx, Plan plan, Draft draft, Link link, tuple wh
             own.discard(id((<Guard>value).node))
             new.append((<Guard>value).node)
         else:
-            new.append(take(draft.node, value, where + ("*",)))
+            new.append(take(draft.node, value, link, "*"))
     same = len(old) == len(new)
     if same:
         for before, after in zip(old, new):
@@ -494,7 +495,7 @@ cdef int install(Footprint tx, Plan plan, object chain, u64 asserted, bint stric
     cdef Store store = tx.store
     cdef DeltaRecord record
     cdef list trash = []
-    cdef int verdict = 0
+    cdef int verdict = FRESH
     cdef bint collecting
     record = DeltaRecord.__new__(DeltaRecord)
     record.process = tx.process
@@ -544,7 +545,7 @@ cdef int judge(Footprint tx, Plan plan, object chain, u64 asserted, bint strict)
         store.conflicts += 1
         return verdict
     compute(plan)
-    if not store.reserve(record_count(plan)):
+    if store.oldest is not NULL and not store.reserve(record_count(plan)):
         raise MemoryError()
     return FRESH
 

@@ -43,21 +43,21 @@ cdef class Spec:
 cdef class SignalWriter:
     """`ctx.signal`: assign a topic to queue a signal; reading gives what is queued or latched."""
 
-    cdef ProcessContext ctx
+    cdef Transaction tx
 
     def __init__(self):
         raise TypeError("made by a process context")
 
     def __setitem__(self, topic, payload):
-        self.ctx.tx.queue_signal(topic, payload)
+        self.tx.queue_signal(topic, payload)
 
     def __setattr__(self, topic, payload):
-        self.ctx.tx.queue_signal(topic, payload)
+        self.tx.queue_signal(topic, payload)
 
     def __getitem__(self, topic):
-        cdef dict latched = self.ctx.tx.store.latched
-        if self.ctx.tx.signals is not None and topic in self.ctx.tx.signals:
-            return self.ctx.tx.signals[topic]
+        cdef dict latched = self.tx.store.latched
+        if self.tx.signals is not None and topic in self.tx.signals:
+            return self.tx.signals[topic]
         return latched[topic]
 
     def __getattr__(self, topic):
@@ -67,8 +67,8 @@ cdef class SignalWriter:
             raise AttributeError(f"no signal {topic!r} is queued or latched", name=topic) from None
 
     def __contains__(self, topic):
-        cdef dict latched = self.ctx.tx.store.latched
-        return topic in latched or (self.ctx.tx.signals is not None and topic in self.ctx.tx.signals)
+        cdef dict latched = self.tx.store.latched
+        return topic in latched or (self.tx.signals is not None and topic in self.tx.signals)
 
     def get(self, topic, default=None):
         """The payload of a topic, or `default`."""
@@ -140,7 +140,7 @@ cdef class ProcessContext:
             )
         if self.signal_view is None:
             writer = SignalWriter.__new__(SignalWriter)
-            writer.ctx = self
+            writer.tx = self.tx
             self.signal_view = writer
         return self.signal_view
 

@@ -57,10 +57,12 @@ cdef class Footprint:
     cdef dict saved       # Draft -> its copy at the newest savepoint
     cdef public object process
     cdef object absent
+    cdef list kept        # guards that must outlive their parents' children
     cdef int grow(self) except -1
     cdef int dedupe(self) except -1
     cdef int add_read(self, Node node, PyObject* key, int what) except -1
     cdef int forget(self) noexcept
+    cdef int keep(self, object guard) except -1
     cdef int ended(self) except -1
     cdef Draft draft_for(self, object guard, Node node, bint private)
     cdef int save(self, Draft draft) except -1

@@ -53,7 +53,7 @@ cdef class Draft:
 cdef class Footprint:
     """Snapshot, reads and drafts of one attempt."""
 
-    def __cinit__(self, *args, **kwargs):
+    def __cinit__(self):
         self.limit = 1024
         self.track = True
         self.absent = Tomb.__new__(Tomb)
@@ -61,6 +61,13 @@ cdef class Footprint:
     def __dealloc__(self):
         self.forget()
         free(self.reads)
+
+    cdef int keep(self, object guard) except -1:
+        """Keep a guard alive until the end: children below it point to it."""
+        if self.kept is None:
+            self.kept = []
+        self.kept.append(guard)
+        return 0
 
     cdef int forget(self) noexcept:
         """Drop all reads."""

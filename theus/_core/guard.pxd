@@ -16,10 +16,11 @@ cdef class Guard(Held):
     cdef Draft draft
     cdef long epoch
     cdef dict kids
-    cdef Guard parent
+    cdef PyObject* parent
     cdef object key
     cdef Link link
     cdef Link get_link(self)
+    cdef int remember(self, object key, Guard guard) except -1
     cdef tuple where(self)
     cdef tuple where_key(self, object key)
     cdef int refresh(self) except -1

@@ -59,26 +59,27 @@ cdef inline bint is_private(object key) noexcept:
 
 
 cdef Guard root_guard(Footprint tx, Node node, Position pos, object key):
-    """The guard of a root node; `key` is None for the data root, else the name in front of paths."""
+    """The guard of a root node; `key` is None for the data root, else the name in front of paths.
+
+    The footprint keeps it, and with it all guards below, until it ends.
+    """
     cdef Guard guard = make_guard(node)
-    cdef Link link = Link.__new__(Link)
     guard.tx = tx
     guard.node = node
     guard.pos = pos if key is None else pos.step(key)
     guard.flags = guard.pos.flags
     guard.key = key
     guard.epoch = -1
-    if key is not None:
-        guard.link = Link.__new__(Link)
-        guard.link.parent = link
-        guard.link.key = key
-    else:
-        guard.link = link
+    tx.keep(guard)
     return guard
 
 
 cdef class Guard(Held):
-    """Base of the guards of mappings, lists, sets and records."""
+    """Base of the guards of mappings, lists, sets and records.
+
+    `parent` is borrowed: the footprint keeps the roots, and with them all guards, as long as it
+    is active; afterwards a guard refuses use and never looks at its parent.
+    """
 
     def __init__(self, *args, **kwargs):
         raise TypeError("guards are made by a transaction")
@@ -87,10 +88,26 @@ cdef class Guard(Held):
         cdef Link link
         if self.link is None:
             link = Link.__new__(Link)
-            link.parent = self.parent.get_link()
-            link.key = self.key
+            if self.parent is not NULL:
+                link.parent = (<Guard>self.parent).get_link()
+                link.key = self.key
+            elif self.key is not None:
+                link.parent = Link.__new__(Link)
+                link.key = self.key
             self.link = link
         return self.link
+
+    cdef int remember(self, object key, Guard guard) except -1:
+        """Keep a child; one that it replaces lives on until the footprint ends, for its children."""
+        cdef PyObject* found
+        if self.kids is None:
+            self.kids = {}
+        else:
+            found = PyDict_GetItemWithError(self.kids, key)
+            if found is not NULL:
+                self.tx.keep(<object>found)
+        self.kids[key] = guard
+        return 0
 
     cdef tuple where(self):
         return self.get_link().path()
@@ -189,9 +206,7 @@ cdef class Guard(Held):
         """The guard of a container below; noted as a read of its key when it is made."""
         cdef PyObject* found
         cdef Guard guard
-        if self.kids is None:
-            self.kids = {}
-        else:
+        if self.kids is not None:
             found = PyDict_GetItemWithError(self.kids, key)
             if found is not NULL and (<Guard>found).node is node:
                 return <object>found
@@ -203,10 +218,10 @@ cdef class Guard(Held):
         guard.pos = self.pos.step(key)
         guard.flags = guard.pos.flags
         guard.private = self.private
-        guard.parent = self
+        guard.parent = <PyObject*>self
         guard.key = key
         guard.epoch = -1
-        self.kids[key] = guard
+        self.remember(key, guard)
         return guard
 
     cdef object alias(self, object key, Guard other):
@@ -216,9 +231,7 @@ cdef class Guard(Held):
         cdef Position pos = self.pos.step(key)
         if other.pos is pos:
             return other
-        if self.kids is None:
-            self.kids = {}
-        else:
+        if self.kids is not None:
             found = PyDict_GetItemWithError(self.kids, key)
             if found is not NULL and (<Guard>found).node is other.node:
                 return <object>found
@@ -232,7 +245,7 @@ cdef class Guard(Held):
         guard.key = other.key
         guard.link = other.link
         guard.epoch = -1
-        self.kids[key] = guard
+        self.remember(key, guard)
         return guard
 
     cdef object raw(self, object key, object value):
@@ -277,18 +290,20 @@ cdef Guard detached_guard(Guard parent, object key, Node node):
     guard.pos = parent.pos.step(key)
     guard.flags = guard.pos.flags
     guard.private = True
-    guard.parent = parent
+    guard.parent = <PyObject*>parent
     guard.key = key
     guard.epoch = -1
+    parent.tx.keep(guard)
     return guard
 
 
 cdef bint is_above(Guard guard, Guard place):
     """Whether `place` lies inside `guard` (or is it)."""
-    while place is not None:
-        if place.node is guard.node:
+    cdef PyObject* at = <PyObject*>place
+    while at is not NULL:
+        if (<Guard>at).node is guard.node:
             return True
-        place = place.parent
+        at = (<Guard>at).parent
     return False
 
 

@@ -366,7 +366,7 @@ cdef class ListGuard(Guard):
 
     def __repr__(self):
         if self.tx.status != ACTIVE:
-            return f"<guard of {format_path(self.where())}, its transaction has ended>"
+            return "<guard of a transaction that has ended>"
         return repr(self.plain())
 
 

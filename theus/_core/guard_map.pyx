@@ -649,7 +649,7 @@ cdef class MapGuard(KeyedGuard):
 
     def __repr__(self):
         if self.tx.status != ACTIVE:
-            return f"<guard of {format_path(self.where()) or 'the state'}, its transaction has ended>"
+            return "<guard of a transaction that has ended>"
         return repr(self.plain())
 
 

@@ -175,7 +175,7 @@ cdef class RecordGuard(KeyedGuard):
 
     def __repr__(self):
         if self.tx.status != ACTIVE:
-            return f"<guard of {format_path(self.where())}, its transaction has ended>"
+            return "<guard of a transaction that has ended>"
         return repr(self.plain())
 
 

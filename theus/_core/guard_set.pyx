@@ -243,7 +243,7 @@ cdef class SetGuard(KeyedGuard):
 
     def __repr__(self):
         if self.tx.status != ACTIVE:
-            return f"<guard of {format_path(self.where())}, its transaction has ended>"
+            return "<guard of a transaction that has ended>"
         return repr(self.members())
 
 

@@ -36,15 +36,18 @@ cdef class Tomb:
         return "<missing>"
 
 
+@cython.no_gc_clear
 @cython.freelist(512)
 cdef class Undo:
     """One replaced value: `old` was there until version `ver`."""
 
 
+@cython.no_gc_clear
 cdef class Era:
     """The shape of a node until version `ver`."""
 
 
+@cython.no_gc_clear
 cdef class Node:
     """One container of the state tree. Not constructible from Python."""
 

@@ -217,13 +217,18 @@ cdef class Runner:
         ctx.spec = spec
         return ctx
 
-    cdef int map_result(self, Spec spec, Transaction tx, object result) except -1:
+    cdef int map_result(self, Spec spec, ProcessContext ctx, object result) except -1:
         """The return value of the body -> writes on the declared outputs."""
+        cdef Transaction tx = ctx.tx
         cdef Guard root = tx.root
         cdef Position pos = tx.pos
         cdef bint pure = tx.pure
         if type(result) is self.hooks.update_type:
             self.hooks.apply_update(tx, spec, result)
+            return 0
+        if spec.outputs is None:
+            return 0
+        if spec.single is not None and not pure and tx.put_plain(ctx.get_root(), spec.single, result):
             return 0
         tx.pos = self.everything
         tx.root = None
@@ -233,7 +238,7 @@ cdef class Runner:
         try:
             if spec.single is not None:
                 tx.put_path(spec.single, result)
-            elif spec.outputs is not None:
+            else:
                 for parts, value in spec.outputs(result):
                     tx.put_path(parts, value)
         finally:
@@ -243,10 +248,11 @@ cdef class Runner:
             tx.pure = pure
         return 0
 
-    cdef int settle(self, Spec spec, Transaction tx, object result) except -1:
+    cdef int settle(self, Spec spec, ProcessContext ctx, object result) except -1:
         """After the body: outputs, checks, everything up to the install."""
+        cdef Transaction tx = ctx.tx
         if result is not None:
-            self.map_result(spec, tx, result)
+            self.map_result(spec, ctx, result)
         tx.prepare()
         if self.hooks.check is not None:
             self.hooks.check(tx, spec)
@@ -316,7 +322,7 @@ cdef class Runner:
             ctx = self.join(spec, tx)
             result = spec.func(ctx, *args, **kwargs)
             if result is not None:
-                self.map_result(spec, tx, result)
+                self.map_result(spec, ctx, result)
         except BaseException as error:
             if outer.status == ACTIVE:
                 point.rollback()
@@ -340,7 +346,7 @@ cdef class Runner:
             else:
                 result = await self.hooks.thread(self.body_call(spec, ctx, args, kwargs))
             if result is not None:
-                self.map_result(spec, tx, result)
+                self.map_result(spec, ctx, result)
         except BaseException as error:
             if tx.status == ACTIVE:
                 point.rollback()
@@ -402,7 +408,7 @@ cdef class Runner:
                     if self.hooks.before is not None:
                         self.hooks.before(tx, spec, args, kwargs)
                     result = spec.func(ctx, *args, **kwargs)
-                    self.settle(spec, tx, result)
+                    self.settle(spec, ctx, result)
                 finally:
                     PyContextVar_Reset(self.var, token)
                 if not tx.install():
@@ -473,7 +479,7 @@ cdef class Runner:
                         if self.hooks.before is not None:
                             self.hooks.before(tx, spec, args, kwargs)
                         result = await spec.func(ctx, *args, **kwargs)
-                        self.settle(spec, tx, result)
+                        self.settle(spec, ctx, result)
                     finally:
                         PyContextVar_Reset(self.var, token)
                 else:
@@ -532,7 +538,7 @@ cdef class Runner:
                 if self.hooks.before is not None:
                     self.hooks.before(tx, spec, args, kwargs)
                 result = spec.func(ctx, *args, **kwargs)
-                self.settle(spec, tx, result)
+                self.settle(spec, ctx, result)
                 return result
             finally:
                 PyContextVar_Reset(self.var, token)

@@ -56,6 +56,7 @@ cdef class Snap:
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class Store:
     """Owner of one state tree.
 

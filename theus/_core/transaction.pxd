@@ -46,6 +46,7 @@ cdef class Transaction(Footprint):
     cdef Guard reach(self, tuple parts)
     cdef int check_time(self) except -1
     cdef int finish(self, int status) except -1
+    cdef bint put_plain(self, Guard root, tuple parts, object value) except -1
     cdef int put_path(self, tuple parts, object value) except -1
     cdef int commuting(self, int code, object path, object value) except -1
     cpdef prepare(self)

@@ -321,6 +321,20 @@ cdef class Transaction(Footprint):
         assign(target, parts[last], value)
         return 0
 
+    cdef bint put_plain(self, Guard root, tuple parts, object value) except -1:
+        """The common case of `put_path`: mappings all the way. False where it is another case."""
+        cdef Py_ssize_t index, last = len(parts) - 1
+        cdef object key = parts[0]
+        if last < 1 or key == "heavy":
+            return False
+        for index in range(last):
+            found = (<MapGuard>root).lookup(parts[index], None)
+            if type(found) is not MapGuard:
+                return False
+            root = <Guard>found
+        (<MapGuard>root).put(parts[last], value)
+        return True
+
     def set(self, path, value):
         """Replace exactly what is at the path. Missing mappings on the way are made."""
         self.check_time()
@@ -681,6 +695,7 @@ cdef class Transaction(Footprint):
         self.points = None
         self.root = None
         self.heavy_root = None
+        self.kept = None
         self.domain_guard = None
         self.commit_hook = None
         self.forget()
