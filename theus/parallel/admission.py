@@ -21,8 +21,8 @@ class Admission:
     limit:
         How many tasks may be inside.
 
-    ``entered`` counts all that went in. All methods may be called from any thread. One lock guards the count and the waiters; it
-    is never held while a future is completed.
+    ``entered`` counts all that went in. All methods may be called from any thread. One lock
+    guards the counts and the waiters; it is never held while a future is completed.
     """
 
     __slots__ = ("_closed", "_inside", "_lock", "_room", "_waiters", "entered", "limit")

@@ -42,7 +42,7 @@ class OutboxCollector:
 
 @final
 class SignalCollector:
-    """Collects signals of one call: ``ctx.signal.topic = payload``, ``ctx.signal["topic"] = ...``."""
+    """Collects signals: ``ctx.signal.topic = payload``, ``ctx.signal["topic"] = payload``."""
 
     __slots__ = ("_sent",)
 
@@ -167,7 +167,8 @@ class ParallelContext:
     @property
     def log(self) -> logging.Logger:
         """A logger that knows the process; its records reach the parent's handlers."""
-        return logging.getLogger(f"theus.process.{self.process}" if self.process else "theus.process")
+        name = f".{self.process}" if self.process else ""
+        return logging.getLogger(f"theus.process{name}")
 
     @property
     def deadline(self) -> float | None:
@@ -184,7 +185,8 @@ class ParallelContext:
     def __repr__(self) -> str:
         _, heavy, version, process, _, _ = self._facts
         areas = ", ".join(f"{name}: {len(view)}" for name, view in self._views.items())
-        return f"<ParallelContext {process or '(no process)'} at {version}; {areas}, heavy: {len(heavy)}>"
+        name = f"of {process} " if process else ""
+        return f"<ParallelContext {name}at version {version}; {areas}, heavy: {len(heavy)}>"
 
     def __reduce__(self) -> Any:
         return _rebuild, self._state()

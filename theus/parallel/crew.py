@@ -130,9 +130,9 @@ class Crew:
 
     def _start(self) -> bool:
         self._made += 1
-        resource_tracker.ensure_running()  # here, since starting it unblocks the signal
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until a worker ignores it
         try:
+            resource_tracker.ensure_running()  # here, since starting it unblocks the signal
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until a worker ignores it
             worker = WorkerHandle(self._plan.context, self._made, self._plan.setup)
         except Exception as error:  # noqa: BLE001 - of the system or the start method; it is told
             self._owner.unstartable(f"{type(error).__name__}: {error}")
@@ -141,8 +141,11 @@ class Crew:
         self.workers.add(worker)
         self._register(worker.fd, lambda event: self._on_channel(worker, event))
         self._register(worker.exit_fd, lambda _: self._on_exit(worker))
-        self._register(worker.stderr.fd, lambda _: self._on_stderr(worker))
+        self._listen(worker)
         return True
+
+    def _listen(self, worker: WorkerHandle) -> None:
+        self._register(worker.stderr.fd, lambda _: self._on_stderr(worker))
 
     # --- tasks
 
@@ -290,6 +293,11 @@ class Crew:
         self._complete = False
         self._muted.pop(worker, None)
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether `send_on` has something to do."""
+        return bool(self._unsent)
+
     def send_on(self) -> None:
         """Watch for room in the channels of workers whose task is not sent whole."""
         while self._unsent:
@@ -314,7 +322,7 @@ class Crew:
             self._on_due(worker, now)
         for worker in [worker for worker, due in self._muted.items() if due <= now]:
             del self._muted[worker]
-            self._register(worker.stderr.fd, lambda _, worker=worker: self._on_stderr(worker))
+            self._listen(worker)
 
     def _on_due(self, worker: WorkerHandle, now: float) -> None:
         if worker.phase is Phase.BUSY:

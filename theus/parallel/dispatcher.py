@@ -92,9 +92,10 @@ class Dispatcher:
         with self._lock:
             if self._state is not State.NEW:
                 return
-            reader, writer = self._wake_fds = os.pipe()
-            for fd in self._wake_fds:
+            reader, writer = os.pipe()
+            for fd in (reader, writer):
                 os.set_blocking(fd, False)
+            self._wake_fds = (reader, writer)
             self._poll.register(reader, select.POLLIN)
             self.crew.watch[reader] = lambda _: self._drain_wakes(reader)
             # called before multiprocessing waits for its children at the end of the program
@@ -102,7 +103,12 @@ class Dispatcher:
             _remember(self)
             self._state = State.OPEN
             self._thread = threading.Thread(target=self._main, name="theus-pool", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except BaseException:  # no thread can be started (any more)
+                self._thread = None
+                self._close()
+                raise
 
     def wait_until_warm(self, timeout: float | None) -> bool:
         """Wait until as many workers as wanted were ready once, or the pool has ended."""
@@ -161,9 +167,9 @@ class Dispatcher:
             self._thread.join()
 
     def let_go(self, pid: int) -> None:
-        """Nobody holds the pool any more: end it without waiting. For finalizers."""
-        if os.getpid() == pid and self._state in (State.OPEN, State.DRAINING):
-            self._state = State.ABANDONING  # no lock: a collector may run inside one
+        """Nobody holds the pool any more: end it after its tasks, without waiting for that."""
+        if os.getpid() == pid and self._state is State.OPEN:
+            self._state = State.DRAINING  # no lock: a collector may run inside one
             self._wake()
 
     def forget(self) -> None:
@@ -217,8 +223,7 @@ class Dispatcher:
         self._fail(
             task,
             WorkerDiedError(
-                f"The worker of task {task.name} {how}{times}. Other tasks are not "
-                f"affected.{end}",
+                f"The worker of task {task.name} {how}{times}. Other tasks are not affected.{end}",
                 task=task.name,
                 exit_code=code,
                 attempts=task.attempts,
@@ -252,7 +257,7 @@ class Dispatcher:
                 self._settle()
                 self._sleep()
                 self.crew.look_at_clocks(time.monotonic())
-        except BaseException as error:  # a fault of ours must not leave anybody waiting
+        except BaseException as error:  # noqa: BLE001 - nobody may be left waiting
             _log.exception("the dispatcher of a pool failed")
             self._break(f"The pool failed: {type(error).__name__}: {error}")
         finally:
@@ -301,19 +306,24 @@ class Dispatcher:
         self._answers.append((task, Outcome(error=error)))
 
     def _sleep(self) -> None:
-        due = self.crew.next_due()
-        if self._state is State.DRAINING:
-            due = min(due, self._give_up)
-        pause = None if due == NEVER else max(0.0, (due - time.monotonic()) * 1000)
         with self._lock:
-            if self._answers or (self._queue and self.crew.free):
-                pause = 0
+            pause = self._pause()
             self._sleeps = pause != 0
         for fd, event in self._poll.poll(pause):
             handler = self.crew.watch.get(fd)
             if handler is not None:
                 handler(event)
         self._sleeps = False
+
+    def _pause(self) -> float | None:
+        """How many milliseconds nothing is to be done; None: until something happens."""
+        crew = self.crew
+        if self._answers or crew.has_unsent or (self._queue and crew.free):
+            return 0
+        due = crew.next_due()
+        if self._state is State.DRAINING:
+            due = min(due, self._give_up)
+        return None if due == NEVER else max(0.0, (due - time.monotonic()) * 1000)
 
     def _drain_wakes(self, reader: int) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -325,6 +335,7 @@ class Dispatcher:
         with self._lock:
             self._reason = reason
             self._state = State.ABANDONING
+            self._wake()
 
     def _abandon(self) -> None:
         with self._lock:
@@ -350,8 +361,11 @@ class Dispatcher:
         self.crew.workers.clear()
         self._settle()
         with self._lock:
-            self._state = State.ENDED
-            fds, self._wake_fds = self._wake_fds, ()
+            self._close()
+
+    def _close(self) -> None:
+        self._state = State.ENDED
+        fds, self._wake_fds = self._wake_fds, ()
         for fd in fds:
             os.close(fd)
         self._warm.set()

@@ -182,7 +182,7 @@ def pack_outcome(outcome: Outcome, task: str) -> bytes:
                 (outcome.value, outcome.outbox, outcome.signals, None, outcome.seconds), _PROTOCOL
             )
         except Exception as error:  # noqa: BLE001 - anything may be raised by a value's pickling
-            refused = _refusal(outcome, task, error)
+            refused: BaseException = _refusal(outcome, task, error)
     else:
         refused = outcome.error
     return pickle.dumps((None, (), (), failure(refused, task), outcome.seconds), _PROTOCOL)
@@ -199,7 +199,7 @@ def _refusal(outcome: Outcome, task: str, error: Exception) -> NotTransferableEr
     )
     made = NotTransferableError(
         f"Cannot send the {what} of task {task} back: a {type(value).__qualname__} cannot be "
-        f"pickled ({type(error).__name__}: {str(error)[:_BOUND * 4]}). Return plain data or "
+        f"pickled ({type(error).__name__}: {str(error)[: _BOUND * 4]}). Return plain data or "
         f"objects of importable classes.",
         what=what,
         name=type(value).__qualname__,

@@ -85,6 +85,9 @@ class _View:
     __hash__ = None  # type: ignore[assignment]
 
     _changers: frozenset[str] = frozenset()
+    _data: Any
+    _path: Path
+    _reach: Reach | None
 
     def __init__(self, data: Any, path: Path = ("value",), reach: Reach | None = None) -> None:
         object.__setattr__(self, "_data", data)
@@ -216,7 +219,7 @@ class SequenceView(_View, Sequence[Any]):
     def __radd__(self, other: Any) -> Any:
         return list(other) + self._data
 
-    def __mul__(self, times: int) -> Any:
+    def __mul__(self, times: Any) -> Any:
         return self._data * times
 
     __rmul__ = __mul__

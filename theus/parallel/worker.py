@@ -93,7 +93,7 @@ def _relay_logs(link: _Link, levels: dict[str, int]) -> None:
 def _warm_up(module: str) -> None:
     try:
         import_module(module)
-    except Exception:  # its tasks will say so again, each to its caller
+    except Exception:  # noqa: BLE001 - its tasks will say so again, each to its caller
         _log.warning("worker %d could not import %s", os.getpid(), module, exc_info=True)
 
 

@@ -70,8 +70,8 @@ class ProcessPool:
     SettingsError
         An option has a wrong value.
 
-    The pool starts with its first task, or with `start`. It is a context manager; it is also
-    ended when nobody holds it any more and at the end of the program. Any method may be
+    The pool starts with its first task, or with `start`. It is a context manager; it also ends
+    after its last task when nobody holds it any more, and with the program. Any method may be
     called from any thread: `submit` pickles in the calling thread and takes one lock for the
     place and one for the queue, each for a moment. Callbacks of futures run on the
     dispatcher's thread and must not wait for other tasks of the pool.
@@ -183,6 +183,7 @@ class ProcessPool:
             raise
 
         def done(future: Future[Any]) -> None:
+            made.data = b""
             admission.leave()
             if future.cancelled():
                 dispatcher.drop(made)
@@ -208,7 +209,6 @@ class ProcessPool:
     def stats(self) -> PoolStats:
         """Counts of this pool, taken without stopping it. O(size)."""
         dispatcher, crew = self._dispatcher, self._dispatcher.crew
-        finished = dispatcher.finished
         return PoolStats(
             size=self._size,
             ready=crew.count(Phase.IDLE, Phase.BUSY),
@@ -216,7 +216,7 @@ class ProcessPool:
             pending=self._admission.inside,
             max_pending=self._admission.limit,
             submitted=self._admission.entered,
-            finished=finished,
+            finished=dispatcher.finished,
             failed=dispatcher.failed,
             retried=dispatcher.retried,
             deaths=crew.deaths,

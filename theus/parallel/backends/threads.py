@@ -6,7 +6,6 @@ import contextvars
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -113,19 +112,19 @@ class ThreadPool:
         """
         self._closed = True
         self._admission.close()
-        until = None if timeout is None else time.monotonic() + timeout
-        if wait and not getattr(self._here, "inside", False):
+        inside = getattr(self._here, "inside", False)
+        if wait and not inside:
             with self._lock:
                 unfinished = self._waiting | self._running
             wait_for(unfinished, timeout)
         with self._lock:
             waiting, running = tuple(self._waiting), tuple(self._running)
+            idle = self._busy == 0
         for future in waiting:
             future.cancel()
         for future in running:
             self._give_up(future)
-        done = not running and (until is None or self._busy == 0)
-        self._threads.shutdown(wait=done and not getattr(self._here, "inside", False))
+        self._threads.shutdown(wait=idle and not inside)
 
     def stats(self) -> PoolStats:
         """Counts of this pool."""
