@@ -123,7 +123,7 @@ class _View:
 
 
 class MappingView(_View, Mapping[Any, Any]):
-    """A read-only mapping; keys that are identifiers are attributes too.
+    """A read-only mapping; keys that are identifiers and no names of methods are attributes too.
 
     >>> view = MappingView({"user": {"name": "An"}}, ("domain",))
     >>> view.user.name, view["user"] == {"name": "An"}
