@@ -7,6 +7,8 @@ says it must, and at the end of an example nothing is left of what was kept for 
 
 from __future__ import annotations
 
+import gc
+import sys
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -65,7 +67,7 @@ class StateMachine(RuleBasedStateMachine):
         self.iterators: list[tuple[Any, list[Any]]] = []
 
     def teardown(self) -> None:
-        if not hasattr(self, "engine"):
+        if not hasattr(self, "engine") or sys.exc_info()[0] is not None:
             return
         for pair in self.open:
             pair.close()
@@ -74,6 +76,10 @@ class StateMachine(RuleBasedStateMachine):
         self.iterators.clear()
         self.engine.collect()
         left = self.engine.stats()
+        if left["undo_records"] or left["snapshots_alive"]:
+            gc.collect()        # errors that were caught may hold a State in a cycle of frames
+            self.engine.collect()
+            left = self.engine.stats()
         self.engine.shutdown()
         assert left["undo_records"] == 0, left
         assert left["snapshots_alive"] == 0, left
@@ -282,6 +288,7 @@ class StateMachine(RuleBasedStateMachine):
         pair.close()
         assert self.engine.state is before
 
+    @precondition(lambda self: len(self.open) == 2)
     @rule(value=VALUES)
     def raise_inside(self, value: Any) -> None:
         before = self.engine.state
@@ -295,6 +302,7 @@ class StateMachine(RuleBasedStateMachine):
             pass
         assert self.engine.state is before
 
+    @precondition(lambda self: self.open)
     @rule(data=st.data(), key=st.sampled_from(["a", "n", "new"]), value=VALUES)
     def compare_and_swap(self, data: st.DataObject, key: str, value: Any) -> None:
         """With any version there ever was; no snapshot is held for it."""
@@ -304,6 +312,7 @@ class StateMachine(RuleBasedStateMachine):
         change = {"domain": {key: clone(value)}}
         self.settle(tx, lambda: self.engine.compare_and_swap(version, data=change), ContextError)
 
+    @precondition(lambda self: self.open)
     @rule(data=st.data())
     def return_container(self, data: st.DataObject) -> None:
         """A process takes a container out, changes it as plain data, and returns the whole."""

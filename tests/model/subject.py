@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.oracle.values import Path, Plain, clone
+from tests.oracle.values import Path, Plain, clone, kind_of
 
 
 def make_engine(data: dict[str, Any], isolation: str = "serializable", **options: Any) -> Any:
@@ -29,13 +29,12 @@ def content(state: Any) -> Plain:
 
 def unfold(view: Any) -> Plain:
     """A plain copy of a view, made by iteration, length and item access."""
-    from theus.structures import FrozenDict, FrozenList
-
-    if isinstance(view, FrozenDict):
+    kind = kind_of(view)
+    if kind == "map":
         keys = list(view)
         assert len(view) == len(keys)
         return {key: unfold(view[key]) for key in keys}
-    if isinstance(view, FrozenList):
+    if kind == "list":
         assert len(list(view)) == len(view)
         return [unfold(view[index]) for index in range(len(view))]
     return set(view) if isinstance(view, frozenset) else view

@@ -37,6 +37,16 @@ def _grow_while_iterating(container: Any) -> None:
             container["new", entry] = 1
 
 
+def _rewrite_while_iterating(container: Any) -> list[Any]:
+    """Values that change while one looks at them, without a change of size."""
+    seen = []
+    for key, value in container.items():
+        seen.append(value)
+        for other in container:
+            container[other] = ("seen", key)
+    return seen
+
+
 def _unpack(container: Any) -> list[Any]:
     first, *rest = container
     return [first, *rest]
@@ -61,6 +71,7 @@ EXTRA_MAP: dict[str, Callable[..., Any]] = {
     "hash": lambda c, v: hash(c),
     "less": lambda c, v: c < {},
     "grow": lambda c, v: _grow_while_iterating(c),
+    "rewrite": lambda c, v: _rewrite_while_iterating(c),
     "unhashable": lambda c, v: c[[1]],
     "unhashable_in": lambda c, v: [1] in c,
     "unhashable_set": lambda c, v: c.__setitem__({}, v),
@@ -133,6 +144,7 @@ EXTRA_SET: dict[str, Callable[..., Any]] = {
     "isub_self": lambda c, v: INVOKE["isub"](c, c),
     "ixor_self": lambda c, v: INVOKE["ixor"](c, c),
     "remove_missing": lambda c, v: c.remove("missing"),
+    "iter": lambda c, *_: sorted(c, key=repr),
 }
 
 

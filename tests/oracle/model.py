@@ -139,6 +139,11 @@ class ModelTransaction:
         size = self.sizes[id(target)]
         if isinstance(target, list) and what is What.KEY and key >= size:
             what, key = What.SIZE, None
+        if what is What.KEY and any(
+            effect.target is target and effect.how == "commute" and key in effect.keys
+            for effect in self.effects
+        ):
+            self.notes.append(Note(What.WRITE, path, key, soft=True))
         tracked = size if what in (What.SIZE, What.EMPTY) else None
         soft = soft or self._is_own(target, what, key)
         self.notes.append(Note(what, path, key, soft, always, tracked))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Hashable, Mapping, Sequence, Set
 from typing import Any
 
@@ -16,9 +15,11 @@ def plain(value: Any) -> Plain:
     """A detached copy made of dict, list, set and leaves, through the public interface only."""
     if isinstance(value, Mapping):
         return {key: plain(value[key]) for key in value}
-    if isinstance(value, Set) and not isinstance(value, frozenset):
+    if isinstance(value, Set):
         return set(value)
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, tuple, range)):
+    if isinstance(value, tuple):
+        return tuple(plain(item) for item in value)
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, range)):
         return [plain(item) for item in value]
     return value
 
@@ -76,7 +77,9 @@ def clone(value: Plain) -> Plain:
         return [clone(item) for item in value]
     if isinstance(value, set):
         return set(value)
-    return copy.copy(value)
+    if isinstance(value, tuple):
+        return tuple(clone(item) for item in value)
+    return value
 
 
 def kind_of(value: Any) -> str:
