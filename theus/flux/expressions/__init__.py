@@ -102,7 +102,11 @@ def compile_expression(
     if type(text) is not str:
         raise TypeError(f"An expression is a str, not {type(text).__name__}.")
     source = Source(text.strip(), node, offset + len(text) - len(text.lstrip()))
-    return Expression(source, parse(source, (*ROOTS, *names)))
+    try:
+        return Expression(source, parse(source, (*ROOTS, *names)))
+    except RecursionError:
+        too_deep = "The program is nested too deep to read this expression."
+        source.fail("limit", too_deep, 0, len(source.text))
 
 
 def is_free_name(name: str) -> bool:

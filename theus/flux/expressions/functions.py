@@ -104,8 +104,9 @@ def _converted(convert: type[int] | type[float]) -> Callable[[list[Any], Names, 
             site.fail("type", f"{name} takes a number or a text, not {name_of(value)}.")
         if type(value) is str and len(value) > DIGITS:
             site.fail("limit", f"{name} takes a text of at most {DIGITS} characters.")
+        bounded(value, site)
         try:
-            return convert(bounded(value, site))
+            return convert(value)
         except OverflowError:
             site.fail("limit", f"{name}: the number is too large.")
         except ValueError:

@@ -256,7 +256,7 @@ class _Grammar:
                 return self.made(Item(owner.start, self.next().end, owner, low))
         self.need(":")
         high: Expr = Constant(here, here, None)
-        if not self.sees("]"):
+        if not self.sees("]") and not self.sees(":"):
             high = self.deeper(self.choice)
         if self.sees(":"):
             self.fail(self.token, "not-allowed", "A slice has no step here.")

@@ -178,7 +178,7 @@ def equal(left: Any, right: Any, names: Names, site: Site, level: int = 0) -> bo
     if one is MAPPING:
         return _equal_mappings(left, right, names, site, level + 1)
     if one is SET:
-        return all(_is_in_set(each, right, site) for each in left)
+        return all(_is_among(each, right, site) for each in left)
     return all(equal(a, b, names, site, level + 1) for a, b in zip(left, right, strict=False))
 
 
@@ -216,18 +216,18 @@ def contains(container: Any, element: Any, names: Names, site: Site) -> bool:
         if type(element) is not str:
             site.fail("type", f"Only a text can be in a text, not {name_of(element)}.")
         return element in container
-    if kind is MAPPING:
-        return type(element) in SCALARS and element in container
-    if kind is SET:
-        return _is_in_set(element, container, site)
+    if kind is MAPPING or kind is SET:
+        return _is_among(element, container, site)
     if kind is RECORD:
         return type(element) is str and element in _fields(container)
     return any(equal(each, element, names, site) for each in elements_of(container, names, site))
 
 
-def _is_in_set(element: Any, container: Any, site: Site) -> bool:
-    if type(element) not in SCALARS and kind_of(element) is not PLAIN:
-        site.fail("type", f"Cannot look for {name_of(element)} in a set.")
+def _is_among(element: Any, container: Any, site: Site) -> bool:
+    """Whether a set or the keys of a mapping have `element`."""
+    parts = element if type(element) is tuple else (element,)
+    if not all(type(part) in SCALARS or kind_of(part) is PLAIN for part in parts):
+        site.fail("type", f"Cannot look for {name_of(element)} in {name_of(container)}.")
     return element in container
 
 
