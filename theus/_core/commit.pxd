@@ -7,7 +7,8 @@ from theus._core.node cimport Node, u64
 @cython.final
 cdef class Plan:
     cdef readonly list ops
-    cdef list spine
+    cdef list inner       # containers changed inside, beside those of the drafts
+    cdef list order       # drafts with operations
     cdef list checks
     cdef readonly u64 version
     cdef readonly object effects

@@ -71,6 +71,7 @@ NUMBERS = frozenset((
 ))
 
 @cython.final
+@cython.freelist(32)
 cdef class Plan:
     """Operations of one attempt, and the containers passed through on the way to them."""
 
@@ -86,8 +87,7 @@ cdef Plan prepare(Footprint tx):
     plan.ops = []
     if tx.order is None:
         return plan
-    plan.spine = []
-    plan.checks = []
+    plan.order = tx.order
     cut = find_cut(tx) if len(tx.order) > 1 else None
     for item in tx.order:
         draft = <Draft>item
@@ -98,21 +98,32 @@ cdef Plan prepare(Footprint tx):
             prepare_list(tx, plan, draft)
         else:
             prepare_keys(tx, plan, draft)
-        if len(plan.ops) != before:
-            add_spine(tx, plan, <Guard>draft.guard)
+        if len(plan.ops) != before and not tx.track:
+            add_checks(plan, <Guard>draft.guard)
     return plan
 
 
-cdef int add_spine(Footprint tx, Plan plan, Guard guard) except -1:
-    """All nodes from the changed one up to the root get a tree stamp and, if asked, a check."""
-    cdef PyObject* at = <PyObject*>guard
-    cdef PyObject* below = NULL
-    while at is not NULL:
-        plan.spine.append((<Guard>at).node)
-        if below is not NULL and not tx.track:
-            plan.checks.append(((<Guard>at).node, (<Guard>below).key))
-        below = at
-        at = (<Guard>at).parent
+cdef int add_checks(Plan plan, Guard guard) except -1:
+    """Where reads are not validated, the containers passed through still are."""
+    if plan.checks is None:
+        plan.checks = []
+    while guard.parent is not NULL:
+        plan.checks.append(((<Guard>guard.parent).node, guard.key))
+        guard = <Guard>guard.parent
+    return 0
+
+
+cdef int stamp_trees(Plan plan, u64 ver) except -1:
+    """Every container above a change gets the version as its tree stamp."""
+    cdef PyObject* at
+    for item in plan.order:
+        at = <PyObject*>(<Draft>item).guard
+        while at is not NULL:
+            (<Guard>at).node.tree = ver
+            at = (<Guard>at).parent
+    if plan.inner is not None:
+        for node in plan.inner:
+            (<Node>node).tree = ver
     return 0
 
 
@@ -219,7 +230,9 @@ cdef bint replace_inside(Footprint tx, Plan plan, Link link, object key, object 
     tx.note(<Node>old, NULL, DEEP)
     diff_nodes(tx, plan, inner, <Node>old, <Node>new)
     if len(plan.ops) != before:
-        plan.spine.append(old)
+        if plan.inner is None:
+            plan.inner = []
+        plan.inner.append(old)
     return True
 
 
@@ -357,7 +370,7 @@ cdef bint is_stale(Footprint tx, Plan plan) except -1:
                 if planted() == NO_ANCESTOR_CHECK and is_passage(plan, <Node>tx.reads[index].node, tx.reads[index].key):
                     continue
                 return True
-    if plan.checks and planted() != NO_ANCESTOR_CHECK:
+    if plan.checks is not None and planted() != NO_ANCESTOR_CHECK:
         for node, key in plan.checks:
             if (<Node>node).kind == LIST:
                 if index_changed(<Node>node, key, tx.ver):
@@ -394,7 +407,7 @@ cdef int changed_since(Store store, Plan plan, u64 version) except -1:
             value = PyDict_GetItemWithError(op.node.cur, op.key)
             if value is not NULL and is_node(value) and (<Node>value).tree > version:
                 return CHANGED
-    for node, key in plan.checks:
+    for node, key in plan.checks or ():
         targets.add((node, key))
         if (<Node>node).mtime > version:
             suspicious = True
@@ -425,7 +438,7 @@ cdef object explain(Footprint tx, Plan plan, u64 since):
     for index in range(tx.count):
         key = None if tx.reads[index].what != KEY else <object>tx.reads[index].key
         wanted.setdefault(<object>tx.reads[index].node, set()).add(key)
-    for node, key in plan.checks:
+    for node, key in plan.checks or ():
         wanted.setdefault(node, set()).add(key)
     for record in tx.store.history.records(since):
         for item in (<DeltaRecord>record).ops:
@@ -472,7 +485,9 @@ cdef int compute(Plan plan) except -1:
     cdef PyObject* value
     for item in plan.ops:
         op = <Op>item
-        if OP_INCR <= op.code <= OP_MIN:
+        if op.code < OP_LIST:
+            op.value = op.new
+        elif OP_INCR <= op.code <= OP_MIN:
             value = PyDict_GetItemWithError(op.node.cur, op.key)
             old = Tomb.__new__(Tomb) if value is NULL else <object>value
             if type(old) is not Tomb and type(old) not in NUMBERS:
@@ -494,8 +509,8 @@ cdef int install(Footprint tx, Plan plan, object chain, u64 asserted, bint stric
     """
     cdef Store store = tx.store
     cdef DeltaRecord record
-    cdef list trash = []
     cdef int verdict = FRESH
+    trash = None
     cdef bint collecting
     record = DeltaRecord.__new__(DeltaRecord)
     record.process = tx.process
@@ -506,11 +521,11 @@ cdef int install(Footprint tx, Plan plan, object chain, u64 asserted, bint stric
         with store.mutex:
             verdict = judge(tx, plan, chain, asserted, strict)
             if verdict == FRESH and planted() != INSTALL_OUTSIDE_LOCK:
-                apply_all(store, tx.snap, plan, record, trash)
+                trash = apply_all(store, tx.snap, plan, record)
         if verdict == FRESH and planted() == INSTALL_OUTSIDE_LOCK:
             time.sleep(0)
             with store.mutex:
-                apply_all(store, tx.snap, plan, record, trash)
+                trash = apply_all(store, tx.snap, plan, record)
     finally:
         if collecting:
             PyGC_Enable()
@@ -562,37 +577,36 @@ cdef Py_ssize_t record_count(Plan plan) except -1:
     return count
 
 
-cdef int apply_all(Store store, Snap own, Plan plan, DeltaRecord record, list trash) except -1:
+cdef object apply_all(Store store, Snap own, Plan plan, DeltaRecord record):
+    """Install everything; returns what to drop after the lock."""
     cdef u64 ver = store.ver + 1
     cdef Op op
+    cdef list trash = None
     if own is not None and not own.gone:
         store.unlink(own)
-    for node in plan.spine:
-        (<Node>node).tree = ver
+    stamp_trees(plan, ver)
     for item in plan.ops:
         op = <Op>item
         op.node.tree = ver
-        apply_op(store, op, ver, trash)
+        apply_op(store, op, ver)
     record.version = ver
     plan.version = ver
     store.ver = ver
     store.commits += 1
-    old = store.history.at(ver - <u64>store.history.capacity) if ver > <u64>store.history.capacity else None
-    if old is not None:
-        trash.append(old)
-    store.history.append(record)
+    evicted = store.history.append(record)
     if plan.effects is not None:
         store.outgoing.append((ver, plan.effects))
     if store.log_at < len(store.log):
+        trash = []
         store.prune(2 * len(plan.ops) + 8, trash)
-    return 0
+    return (evicted, trash)
 
 
-cdef int apply_op(Store store, Op op, u64 ver, list trash) except -1:
+cdef int apply_op(Store store, Op op, u64 ver) except -1:
     cdef int code = op.code
     if code == OP_ITEM:
         op.old = op.node.seq[op.key]
-        set_item(store, op.node, op.key, op.value, ver, trash)
+        set_item(store, op.node, op.key, op.value, ver)
     elif code == OP_TAIL:
         extend_list(store, op.node, op.value, ver)
     elif code == OP_CUT:
@@ -600,9 +614,9 @@ cdef int apply_op(Store store, Op op, u64 ver, list trash) except -1:
     elif code == OP_LIST:
         replace_list(store, op, ver)
     elif code == OP_DEL or code == OP_DISCARD:
-        delete_key(store, op, ver, trash)
+        delete_key(store, op, ver)
     else:
-        set_key(store, op, ver, trash)
+        set_key(store, op, ver)
     return 0
 
 
@@ -655,7 +669,10 @@ cdef int keep_order(Store store, Node node, u64 ver) except -1:
     return 0
 
 
-cdef int set_key(Store store, Op op, u64 ver, list trash) except -1:
+# Replaced values stay alive in `op.old`, so nothing is destroyed under the lock.
+
+
+cdef int set_key(Store store, Op op, u64 ver) except -1:
     cdef Node node = op.node
     cdef object key = op.key
     cdef PyObject* found = PyDict_GetItemWithError(node.cur, key)
@@ -665,7 +682,6 @@ cdef int set_key(Store store, Op op, u64 ver, list trash) except -1:
         return 0
     old = Tomb.__new__(Tomb) if found is NULL else <object>found
     op.old = old
-    trash.append(old)
     keep_old(store, node, key, old, ver, 0)
     if found is NULL:
         node.shape = ver
@@ -681,7 +697,7 @@ cdef int set_key(Store store, Op op, u64 ver, list trash) except -1:
     return 0
 
 
-cdef int delete_key(Store store, Op op, u64 ver, list trash) except -1:
+cdef int delete_key(Store store, Op op, u64 ver) except -1:
     cdef Node node = op.node
     cdef object key = op.key
     cdef PyObject* found = PyDict_GetItemWithError(node.cur, key)
@@ -689,7 +705,6 @@ cdef int delete_key(Store store, Op op, u64 ver, list trash) except -1:
         return 0
     old = <object>found
     op.old = old
-    trash.append(old)
     keep_old(store, node, key, old, ver, 0)
     node.shape = ver
     if store.oldest is not NULL:
@@ -710,9 +725,8 @@ cdef u64 last_structural(Node node) noexcept:
     return 0
 
 
-cdef int set_item(Store store, Node node, Py_ssize_t index, object value, u64 ver, list trash) except -1:
+cdef int set_item(Store store, Node node, Py_ssize_t index, object value, u64 ver) except -1:
     old = node.seq[index]
-    trash.append(old)
     keep_old(store, node, index, old, ver, last_structural(node))
     node.seq[index] = value
     return 0

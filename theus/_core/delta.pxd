@@ -48,7 +48,7 @@ cdef class DeltaLog:
     cdef readonly Py_ssize_t capacity
     cdef readonly u64 last
     cdef readonly u64 first
-    cdef int append(self, DeltaRecord record) except -1
+    cdef object append(self, DeltaRecord record)
     cdef DeltaRecord at(self, u64 version)
 
 

@@ -20,9 +20,13 @@ from theus.errors import PathError
 
 
 @cython.final
+@cython.no_gc
 @cython.freelist(64)
 cdef class Link:
-    """How a node was reached: parent link and key; the root has neither."""
+    """How a node was reached: parent link and key; the root has neither.
+
+    Holds only links and builtin keys, so it cannot be part of a cycle.
+    """
 
     cpdef tuple path(self):
         cdef list parts = []
@@ -100,12 +104,15 @@ cdef class DeltaLog:
     def __len__(self):
         return self.last + 1 - self.first
 
-    cdef int append(self, DeltaRecord record) except -1:
-        self.slots[record.version % <u64>self.capacity] = record
+    cdef object append(self, DeltaRecord record):
+        """Add a record; returns the one it overwrites, for the caller to drop."""
+        cdef Py_ssize_t at = record.version % <u64>self.capacity
+        old = self.slots[at]
+        self.slots[at] = record
         self.last = record.version
         if self.last + 1 - self.first > <u64>self.capacity:
             self.first = self.last + 1 - <u64>self.capacity
-        return 0
+        return old
 
     cdef DeltaRecord at(self, u64 version):
         """The record of a version, or None where it is not kept."""

@@ -49,21 +49,24 @@ cdef class Footprint:
     cdef Py_ssize_t mark  # number of the newest savepoint; 0: none
     cdef bint pure
     cdef Read* reads
+    cdef Read[6] few
     cdef Py_ssize_t count
     cdef Py_ssize_t room
     cdef Py_ssize_t limit
-    cdef dict drafts
-    cdef list order
+    cdef dict drafts      # node -> Draft, once there are more than a few
+    cdef list order       # drafts in the order of their first write
     cdef dict saved       # Draft -> its copy at the newest savepoint
     cdef public object process
     cdef object absent
-    cdef list kept        # guards that must outlive their parents' children
+    cdef object kept_one  # guards that must outlive their parents' children
+    cdef list kept
     cdef int grow(self) except -1
     cdef int dedupe(self) except -1
     cdef int add_read(self, Node node, PyObject* key, int what) except -1
     cdef int forget(self) noexcept
     cdef int keep(self, object guard) except -1
     cdef int ended(self) except -1
+    cdef Draft find_draft(self, Node node)
     cdef Draft draft_for(self, object guard, Node node, bint private)
     cdef int save(self, Draft draft) except -1
 

@@ -14,9 +14,13 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy
 from theus._core.node cimport Node, Tomb, u64
 
 from theus.errors import TransactionStateError
+
+cdef enum:
+    FEW = 6
 
 STATUS_NAMES = ("active", "committed", "rolled back", "failed")
 
@@ -56,14 +60,19 @@ cdef class Footprint:
     def __cinit__(self):
         self.limit = 1024
         self.track = True
-        self.absent = Tomb.__new__(Tomb)
+        self.reads = self.few
+        self.room = FEW
 
     def __dealloc__(self):
         self.forget()
-        free(self.reads)
+        if self.reads is not self.few:
+            free(self.reads)
 
     cdef int keep(self, object guard) except -1:
         """Keep a guard alive until the end: children below it point to it."""
+        if self.kept_one is None:
+            self.kept_one = guard
+            return 0
         if self.kept is None:
             self.kept = []
         self.kept.append(guard)
@@ -87,8 +96,13 @@ cdef class Footprint:
                 self.limit = self.count * 2
             if self.count < self.room:
                 return 0
-        room = 16 if self.room == 0 else self.room * 2
-        reads = <Read*>realloc(self.reads, room * sizeof(Read))
+        room = self.room * 4
+        if self.reads is self.few:
+            reads = <Read*>malloc(room * sizeof(Read))
+            if reads is not NULL:
+                memcpy(reads, self.few, self.count * sizeof(Read))
+        else:
+            reads = <Read*>realloc(self.reads, room * sizeof(Read))
         if reads is NULL:
             raise MemoryError()
         self.reads = reads
@@ -137,16 +151,24 @@ cdef class Footprint:
     def label(self):
         return f" of process {self.process!r}" if self.process else ""
 
+    cdef Draft find_draft(self, Node node):
+        """The draft of a node, or None."""
+        if self.order is None:
+            return None
+        if self.drafts is not None:
+            return <Draft>self.drafts.get(node)
+        for item in self.order:
+            if (<Draft>item).node is node:
+                return <Draft>item
+        return None
+
     cdef Draft draft_for(self, object guard, Node node, bint private):
         """The draft of a node, made at the first write."""
-        cdef Draft draft
-        if self.drafts is None:
-            self.drafts = {}
+        cdef Draft draft = self.find_draft(node)
+        if draft is not None:
+            return draft
+        if self.order is None:
             self.order = []
-        else:
-            found = self.drafts.get(node)
-            if found is not None:
-                return <Draft>found
         draft = Draft.__new__(Draft)
         draft.node = node
         draft.guard = guard
@@ -154,8 +176,11 @@ cdef class Footprint:
         draft.over = {}
         draft.keep = -1
         draft.mark = self.mark
-        self.drafts[node] = draft
         self.order.append(draft)
+        if self.drafts is not None:
+            self.drafts[node] = draft
+        elif len(self.order) > FEW:
+            self.drafts = {(<Draft>item).node: item for item in self.order}
         self.epoch += 1
         return draft
 

@@ -15,7 +15,8 @@ cdef class Guard(Held):
     cdef bint private
     cdef Draft draft
     cdef long epoch
-    cdef dict kids
+    cdef dict kids        # key -> child guard, from the second child on
+    cdef Guard kid
     cdef PyObject* parent
     cdef object key
     cdef Link link

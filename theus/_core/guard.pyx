@@ -21,7 +21,7 @@ from cpython.object cimport PyObject
 from theus._core.delta cimport Link
 from theus._core.footprint cimport ACTIVE, KEY, Draft, Footprint
 from theus._core.freeze cimport Held, admit, ingest, is_plain_leaf
-from theus._core.node cimport Node
+from theus._core.node cimport LIST, Node
 from theus._core.path cimport format_path
 from theus._core.pattern cimport BELOW, READ, STRICT, WRITE, Position
 
@@ -85,27 +85,41 @@ cdef class Guard(Held):
         raise TypeError("guards are made by a transaction")
 
     cdef Link get_link(self):
+        """The chain of keys to this node. Kept on the node, since a node never moves; items of
+        lists may, so theirs is kept on the guard."""
         cdef Link link
-        if self.link is None:
-            link = Link.__new__(Link)
-            if self.parent is not NULL:
-                link.parent = (<Guard>self.parent).get_link()
-                link.key = self.key
-            elif self.key is not None:
+        cdef Guard parent
+        if self.link is not None:
+            return self.link
+        if self.node.link is not None:
+            self.link = <Link>self.node.link
+            return self.link
+        link = Link.__new__(Link)
+        if self.parent is not NULL:
+            parent = <Guard>self.parent
+            link.parent = parent.get_link()
+            link.key = self.key
+            if parent.node.kind != LIST and parent.node.link is not None:
+                self.node.link = link
+        else:
+            if self.key is not None:
                 link.parent = Link.__new__(Link)
                 link.key = self.key
-            self.link = link
-        return self.link
+            self.node.link = link
+        self.link = link
+        return link
 
     cdef int remember(self, object key, Guard guard) except -1:
         """Keep a child; one that it replaces lives on until the footprint ends, for its children."""
         cdef PyObject* found
+        if self.kid is None and self.kids is None:
+            self.kid = guard
+            return 0
         if self.kids is None:
-            self.kids = {}
-        else:
-            found = PyDict_GetItemWithError(self.kids, key)
-            if found is not NULL:
-                self.tx.keep(<object>found)
+            self.kids = {self.kid.key: self.kid}
+        found = PyDict_GetItemWithError(self.kids, key)
+        if found is not NULL:
+            self.tx.keep(<object>found)
         self.kids[key] = guard
         return 0
 
@@ -118,10 +132,8 @@ cdef class Guard(Held):
     cdef int refresh(self) except -1:
         """Pick up a draft that someone else made for this node."""
         self.epoch = self.tx.epoch
-        if self.draft is None and self.tx.drafts is not None:
-            found = self.tx.drafts.get(self.node)
-            if found is not None:
-                self.draft = <Draft>found
+        if self.draft is None:
+            self.draft = self.tx.find_draft(self.node)
         return 0
 
     cdef int begin_read(self) except -1:
@@ -205,7 +217,9 @@ cdef class Guard(Held):
     cdef object child(self, object key, Node node):
         """The guard of a container below; noted as a read of its key when it is made."""
         cdef PyObject* found
-        cdef Guard guard
+        cdef Guard guard = self.kid
+        if guard is not None and guard.node is node:
+            return guard
         if self.kids is not None:
             found = PyDict_GetItemWithError(self.kids, key)
             if found is not NULL and (<Guard>found).node is node:
@@ -231,6 +245,8 @@ cdef class Guard(Held):
         cdef Position pos = self.pos.step(key)
         if other.pos is pos:
             return other
+        if self.kid is not None and self.kid.node is other.node and self.kid.pos is pos:
+            return self.kid
         if self.kids is not None:
             found = PyDict_GetItemWithError(self.kids, key)
             if found is not NULL and (<Guard>found).node is other.node:

@@ -252,7 +252,7 @@ cdef class KeyedGuard(Guard):
 
     cdef object plain(self):
         self.note_deep()
-        if self.tx.drafts is None:
+        if self.tx.order is None:
             return thaw(self.node, self.tx.ver)
         return self.plain_fields()
 

@@ -51,6 +51,7 @@ cdef class Node:
     cdef Py_ssize_t tombs
     cdef PyObject* view
     cdef object rule
+    cdef object link      # how the node is reached, once known; not kept for items of lists
 
 
 cdef inline bint is_tomb(PyObject* value) noexcept:

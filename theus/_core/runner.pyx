@@ -14,6 +14,7 @@ The runner itself holds no lock. What it calls outside the core comes in as `Hoo
 
 cimport cython
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
 from theus._core.conflict cimport Arbiter, Ticket
 from theus._core.context cimport ProcessContext, Spec
 from theus._core.footprint cimport ACTIVE, FAILED
@@ -32,12 +33,26 @@ from theus.errors import (
 )
 
 cdef extern from "Python.h":
+    PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
     int PyContextVar_Get(object var, PyObject* default, PyObject** value) except -1
     object PyContextVar_Set(object var, object value)
     int PyContextVar_Reset(object var, object token) except -1
-    unsigned long PyThread_get_thread_ident()
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    static __declspec(thread) PyObject* theus_current_transaction = NULL;
+    #else
+    static _Thread_local PyObject* theus_current_transaction = NULL;
+    #endif
+    """
+    PyObject* theus_current_transaction
 
 CURRENT = contextvars.ContextVar("theus_transaction", default=None)
+
+
+class UnknownProcess(Exception):
+    """The runner does not know a process: the engine has to resolve it first. Never leaves it."""
 
 
 cdef class Hooks:
@@ -53,7 +68,8 @@ cdef class Hooks:
     sleep(ms), sleep_async(ms) -> awaitable: back-off.
     park(arbiter, ticket), park_async(arbiter, ticket) -> awaitable: until the ticket's state changes.
     thread(callable) -> awaitable: run a sync body off the loop.
-    task() -> the running asyncio task or None.
+    task() -> the running asyncio task.
+    loop() -> the event loop that runs on this thread, or None.
     outbox() -> a new collector of messages.
     update_type: class of the declarative update that a process may return.
     apply_update(tx, spec, update): apply one.
@@ -71,6 +87,7 @@ cdef class Hooks:
     cdef public object park_async
     cdef public object thread
     cdef public object task
+    cdef public object loop
     cdef public object outbox
     cdef public object update_type
     cdef public object apply_update
@@ -185,6 +202,7 @@ cdef class Runner:
     cdef readonly Counters counters
     cdef readonly Py_ssize_t max_retries
     cdef readonly double base_backoff_ms
+    cdef readonly dict direct
     cdef object var
     cdef Position everything
 
@@ -196,6 +214,7 @@ cdef class Runner:
         self.counters = Counters()
         self.max_retries = max_retries
         self.base_backoff_ms = base_backoff_ms
+        self.direct = {}
         self.var = CURRENT
         self.everything = unlimited(False)
 
@@ -281,24 +300,34 @@ cdef class Runner:
         """The transaction of the process that makes this call, if it may be joined."""
         cdef PyObject* found = NULL
         cdef Transaction tx
-        PyContextVar_Get(self.var, NULL, &found)
-        value = <object>found
-        if value is None:
-            return None
-        tx = <Transaction>value
-        if tx.status != ACTIVE or tx.store is not self.store:
-            return None
         if in_loop:
-            return tx if tx.owner is self.hooks.task() else None
-        return tx if tx.owner is None and tx.thread == PyThread_get_thread_ident() else None
+            PyContextVar_Get(self.var, NULL, &found)
+            value = <object>found
+            Py_DECREF(value)
+            if value is None:
+                return None
+            tx = <Transaction>value
+            if tx.status != ACTIVE or tx.store is not self.store or tx.owner is not self.hooks.task():
+                return None
+            return tx
+        if theus_current_transaction is NULL:
+            return None
+        tx = <Transaction>theus_current_transaction
+        return tx if tx.status == ACTIVE and tx.store is self.store else None
 
-    cdef object enter(self, Transaction tx, bint in_loop):
-        """Make a transaction the current one of this task or thread; returns the token to leave."""
-        if in_loop:
-            tx.owner = self.hooks.task()
-        else:
-            tx.owner = None
-            tx.thread = PyThread_get_thread_ident()
+    cdef object call_sync(self, Spec spec, ProcessContext ctx, tuple args, dict kwargs):
+        """Call a sync body; while it runs, its transaction is the current one of this thread."""
+        cdef PyObject* outer = theus_current_transaction
+        global theus_current_transaction
+        theus_current_transaction = <PyObject*>ctx.tx
+        try:
+            return spec.func(ctx, *args, **kwargs)
+        finally:
+            theus_current_transaction = outer
+
+    cdef object enter(self, Transaction tx):
+        """Make a transaction the current one of this task; returns the token to leave."""
+        tx.owner = self.hooks.task()
         return PyContextVar_Set(self.var, tx)
 
     cdef ProcessContext join(self, Spec spec, Transaction tx):
@@ -320,7 +349,7 @@ cdef class Runner:
         saved = (tx.pos, tx.root, tx.heavy_root, tx.domain_guard, tx.process, tx.pure)
         try:
             ctx = self.join(spec, tx)
-            result = spec.func(ctx, *args, **kwargs)
+            result = self.call_sync(spec, ctx, args, kwargs)
             if result is not None:
                 self.map_result(spec, ctx, result)
         except BaseException as error:
@@ -377,20 +406,39 @@ cdef class Runner:
 
     cdef object body_call(self, Spec spec, ProcessContext ctx, tuple args, dict kwargs):
         """The body of a sync process as a callable for the thread lane."""
-        cdef Transaction tx = ctx.tx
-
         def call():
-            token = self.enter(tx, False)
-            try:
-                return spec.func(ctx, *args, **kwargs)
-            finally:
-                PyContextVar_Reset(self.var, token)
+            return self.call_sync(spec, ctx, args, kwargs)
 
         return call
 
     # --- the two ways in -------------------------------------------------------------------------
 
-    def run(self, Spec spec not None, tuple args, dict kwargs):
+    cdef Spec known(self, key):
+        cdef PyObject* found = PyDict_GetItemWithError(self.direct, key)
+        if found is NULL:
+            raise UnknownProcess()
+        return <Spec>found
+
+    def call(self, key, tuple args, dict kwargs):
+        """`run` by name or function, where the process is known and runs on this thread.
+
+        Raises UnknownProcess where `key` needs the engine's attention first.
+        """
+        cdef Spec spec = self.known(key)
+        if spec.is_async or self.hooks.loop() is not None:
+            raise UnknownProcess()
+        if kwargs and spec.accepts is not None:
+            kwargs = accepted(spec, kwargs)
+        return self.run(spec, args, kwargs)
+
+    def start(self, key, tuple args, dict kwargs):
+        """`execute` by name or function -> coroutine; UnknownProcess as in `call`."""
+        cdef Spec spec = self.known(key)
+        if kwargs and spec.accepts is not None:
+            kwargs = accepted(spec, kwargs)
+        return self.execute(spec, args, kwargs)
+
+    cpdef run(self, Spec spec, tuple args, dict kwargs):
         """Run a sync process on the caller's thread, with all its attempts. Returns its value."""
         cdef ProcessContext ctx
         cdef Transaction tx = self.joinable(False)
@@ -402,15 +450,11 @@ cdef class Runner:
         ctx = self.begin(spec, None)
         tx = ctx.tx
         while True:
-            token = self.enter(tx, False)
             try:
-                try:
-                    if self.hooks.before is not None:
-                        self.hooks.before(tx, spec, args, kwargs)
-                    result = spec.func(ctx, *args, **kwargs)
-                    self.settle(spec, ctx, result)
-                finally:
-                    PyContextVar_Reset(self.var, token)
+                if self.hooks.before is not None:
+                    self.hooks.before(tx, spec, args, kwargs)
+                result = self.call_sync(spec, ctx, args, kwargs)
+                self.settle(spec, ctx, result)
                 if not tx.install():
                     self.wait_install(tx)
                 self.done(spec, tx, chain)
@@ -474,7 +518,7 @@ cdef class Runner:
         while True:
             try:
                 if is_async:
-                    token = self.enter(tx, True)
+                    token = self.enter(tx)
                     try:
                         if self.hooks.before is not None:
                             self.hooks.before(tx, spec, args, kwargs)
@@ -533,15 +577,11 @@ cdef class Runner:
         cdef Transaction tx = ctx.tx
 
         def call():
-            token = self.enter(tx, False)
-            try:
-                if self.hooks.before is not None:
-                    self.hooks.before(tx, spec, args, kwargs)
-                result = spec.func(ctx, *args, **kwargs)
-                self.settle(spec, ctx, result)
-                return result
-            finally:
-                PyContextVar_Reset(self.var, token)
+            if self.hooks.before is not None:
+                self.hooks.before(tx, spec, args, kwargs)
+            result = self.call_sync(spec, ctx, args, kwargs)
+            self.settle(spec, ctx, result)
+            return result
 
         return call
 
@@ -568,6 +608,11 @@ cdef class Runner:
     def wait_for(self, Transaction tx not None):
         """The commit of a transaction met a fence: wait, blocking, and commit it."""
         self.wait_install(tx)
+
+
+cdef dict accepted(Spec spec, dict kwargs):
+    """The keyword arguments that the process takes; the others are dropped."""
+    return {key: value for key, value in kwargs.items() if key in spec.accepts}
 
 
 cdef object lease_of(Spec spec):

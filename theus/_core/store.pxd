@@ -34,6 +34,7 @@ cdef class Store:
     cdef public object hub
     cdef public object meta
     cdef object state_ref
+    cdef object absent
     cdef readonly object outgoing
     cdef readonly u64 commits
     cdef readonly u64 conflicts

@@ -19,7 +19,7 @@ from cpython.object cimport PyObject
 from libc.stdlib cimport free, realloc
 from theus._core.delta cimport DeltaLog
 from theus._core.freeze cimport empty_node, ingest
-from theus._core.node cimport LIST, MAP, Era, Node, Undo, is_tomb, u64
+from theus._core.node cimport LIST, MAP, Era, Node, Tomb, Undo, is_tomb, u64
 
 import collections
 
@@ -79,6 +79,7 @@ cdef class Store:
         self.history = DeltaLog(history, version)
         self.reserved = RESERVED
         self.latched = {}
+        self.absent = Tomb.__new__(Tomb)
         self.outgoing = collections.deque()
 
     def __dealloc__(self):

@@ -34,7 +34,6 @@ cdef class Transaction(Footprint):
     cdef public object extra
     cdef list points
     cdef object owner
-    cdef unsigned long thread
     cdef int absorb(self) except -1
     cdef object absorbed(self, Draft draft, object key, object value)
     cdef int rollback_to(self, Savepoint point) except -1

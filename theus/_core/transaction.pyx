@@ -111,6 +111,7 @@ cdef class Transaction(Footprint):
         self.track = serializable
         self.snap = store.begin()
         self.ver = self.snap.ver
+        self.absent = store.absent
         self.signals = None
         self.outbox_log = None
         return 0
@@ -696,6 +697,7 @@ cdef class Transaction(Footprint):
         self.root = None
         self.heavy_root = None
         self.kept = None
+        self.kept_one = None
         self.domain_guard = None
         self.commit_hook = None
         self.forget()
@@ -790,7 +792,7 @@ cdef object peek_value(Transaction tx, Node node, tuple parts, Py_ssize_t at):
         if at == len(parts):
             return peek_plain(tx, node)
         key = parts[at]
-        draft = None if tx.drafts is None else tx.drafts.get(node)
+        draft = tx.find_draft(node)
         if node.kind == LIST:
             items = peek_plain(tx, node)
             try:

@@ -16,7 +16,7 @@ from theus._core.conflict import Arbiter, ConflictManager, RetryDecision
 from theus._core.context import Spec
 from theus._core.pattern import unlimited
 from theus._core.ring import Ring
-from theus._core.runner import Hooks, Runner
+from theus._core.runner import Hooks, Runner, UnknownProcess
 from theus._core.state import State, state_of
 from theus._core.store import Store
 from theus._core.transaction import Transaction
@@ -28,7 +28,7 @@ from theus.engine.commit import AuditParticipant, Pipeline, SchemaParticipant
 from theus.engine.dispatch import Dispatcher
 from theus.engine.discovery import scan
 from theus.engine.editing import editing
-from theus.engine.lanes import Lanes, current_task, in_event_loop
+from theus.engine.lanes import Lanes, in_event_loop
 from theus.engine.registry import ProcessRegistry
 from theus.engine.settings import Settings
 from theus.engine.updates import apply_update
@@ -158,7 +158,8 @@ class TheusEngine:
         hooks.sleep, hooks.sleep_async = lanes.sleep, lanes.sleep_async
         hooks.park, hooks.park_async = lanes.park, lanes.park_async
         hooks.thread = lanes.thread
-        hooks.task = current_task
+        hooks.task = asyncio.current_task
+        hooks.loop = asyncio._get_running_loop
         hooks.outbox = OutboxCollector
         hooks.update_type = StateUpdate
         hooks.apply_update = apply_update
@@ -274,7 +275,10 @@ class TheusEngine:
         if self._closed:
             self._refuse_closed()
         spec = self._registry.resolve(key)
-        return self._remote_spec(spec, in_loop) if spec.parallel else spec
+        if spec.parallel:
+            return self._remote_spec(spec, in_loop)
+        self._runner.direct[key] = spec
+        return spec
 
     def _remote_spec(self, spec: Spec, in_loop: bool) -> Spec:
         """The variant of a parallel process whose body is a call to a worker."""
@@ -300,10 +304,18 @@ class TheusEngine:
         Raises what the process raises, ContractViolationError, RetryLimitError, and what audit
         and schema raise; then nothing was changed.
         """
-        spec = self._resolve(func_or_name, True)
-        if kwargs and spec.accepts is not None:
-            kwargs = {key: kwargs[key] for key in kwargs if key in spec.accepts}
-        return self._runner.execute(spec, args, kwargs)
+        try:
+            return self._runner.start(func_or_name, args, kwargs)
+        except UnknownProcess:
+            spec = self._resolve(func_or_name, True)
+        return self._runner.execute(spec, args, self._taken(spec, kwargs))
+
+    @staticmethod
+    def _taken(spec: Spec, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The keyword arguments that a process takes; the others are dropped."""
+        if not kwargs or spec.accepts is None:
+            return kwargs
+        return {key: value for key, value in kwargs.items() if key in spec.accepts}
 
     def run(self, func_or_name: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> Any:
         """Run a process from a program without an event loop; its return value.
@@ -311,17 +323,18 @@ class TheusEngine:
         A sync process is called on the caller's thread, with no loop and no thread in between.
         Raises ReentryError on a thread that runs an event loop; otherwise as `execute`.
         """
-        spec = self._resolve(func_or_name, False)
-        if kwargs and spec.accepts is not None:
-            kwargs = {key: kwargs[key] for key in kwargs if key in spec.accepts}
+        try:
+            return self._runner.call(func_or_name, args, kwargs)
+        except UnknownProcess:
+            spec = self._resolve(func_or_name, False)
         if in_event_loop():
             raise ReentryError(
                 f"run({spec.name!r}) was called on the thread of a running event loop and would "
                 f"block it; use `await engine.execute({spec.name!r}, ...)` there"
             )
         if spec.is_async:
-            return asyncio.run(self._runner.execute(spec, args, kwargs))
-        return self._runner.run(spec, args, kwargs)
+            return asyncio.run(self._runner.execute(spec, args, self._taken(spec, kwargs)))
+        return self._runner.run(spec, args, self._taken(spec, kwargs))
 
     def execute_process_async(
         self, name: str, func: Callable[..., Any], *args: Any, **kwargs: Any
@@ -543,6 +556,7 @@ class TheusEngine:
             if self._closed:
                 return
             self._closed = True
+            self._runner.direct.clear()
             heavy, self._heavy = self._heavy, None
         self._dispatcher.close()
         self._lanes.close()
