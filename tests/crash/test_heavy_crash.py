@@ -307,9 +307,24 @@ def test_a_name_that_a_stranger_took_away_harms_nobody_who_has_it(directory):
 # --- full ---------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs a mount of its own"
-)
+def with_shm_of(size: str, program: str, directory: Path) -> list[str]:
+    """Run a program with a shared-memory file system of its own; return what it printed."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("needs a mount of its own")
+    mount = f'mount -t tmpfs -o size={size} tmpfs /dev/shm && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", mount, "sh", sys.executable, "-c", program, str(directory)],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if "unshare:" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no mount allowed here: {done.stderr.strip()}")
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
 def test_a_full_file_system_is_an_error_and_no_crash(directory):
     program = """
 import os, sys
@@ -325,15 +340,23 @@ with HeavyZoneAllocator(registry=MemoryRegistry(directory=sys.argv[1])) as zone:
     zone.free("half")
     print(int(zone.put("more", np.ones(600_000, "u1")).sum()))
 """
-    mount = 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$@"'
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", mount, "sh", sys.executable, "-c", program, str(directory)],
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    if "unshare" in done.stderr or "mount" in done.stderr:
-        pytest.skip(f"no mount allowed here: {done.stderr.strip()}")
-    assert done.stdout.splitlines() == ["600000 True 1 ['half']", "600000"]
-    assert (done.returncode, done.stderr) == (0, "")
+    found = with_shm_of("1m", program, directory)
+    assert found == ["600000 True 1 ['half']", "600000"]
+
+
+def test_more_than_the_machine_has_is_refused_before_it_hurts(directory):
+    program = """
+import os, resource, sys
+from theus.errors import HeavyZoneFullError
+from theus.heavy import HeavyZoneAllocator, MemoryRegistry
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))  # whatever happens
+registry = MemoryRegistry(directory=sys.argv[1])
+with HeavyZoneAllocator(registry=registry, capacity_bytes=1 << 60) as zone:
+    try:
+        zone.alloc("x", 1 << 46, "u1")
+    except HeavyZoneFullError as error:
+        room = os.statvfs("/dev/shm")
+        print(error.free < room.f_bavail * room.f_frsize, "memory" in str(error), list(zone))
+        print(os.listdir("/dev/shm"), registry.entries)
+"""
+    assert with_shm_of("100t", program, directory) == ["True True []", "[] ()"]

@@ -27,6 +27,7 @@ from typing import Any
 
 from theus.errors import HeavyGoneError, HeavyZoneError, HeavyZoneFullError
 from theus.heavy.names import check_segment_name, parse_name
+from theus.heavy.room import free_bytes
 
 try:
     import _posixshmem  # type: ignore[import-not-found]
@@ -41,7 +42,6 @@ __all__ = [
     "Segment",
     "SegmentFacts",
     "SharedMemory",
-    "free_bytes",
     "probe",
     "remove",
 ]
@@ -49,6 +49,7 @@ __all__ = [
 PAGE = mmap.PAGESIZE
 _MODE = 0o600
 _RESERVE_STEP = 8 << 20
+_LARGE = 1 << 20
 _NO_ROOM = frozenset({errno.ENOSPC, errno.ENOMEM, errno.EFBIG, errno.EDQUOT})
 
 
@@ -103,23 +104,14 @@ def remove(name: str) -> bool:
     return True
 
 
-def free_bytes(fd: int) -> int | None:
-    """Bytes left on the file system of an open segment; None where it does not say."""
-    try:
-        room = os.fstatvfs(fd)
-    except OSError:
-        return None
-    return room.f_bavail * room.f_frsize if room.f_blocks else None
-
-
 def _full(name: str, asked: int, free: int | None, reason: str) -> HeavyZoneFullError:
     parts = parse_name(name)
     key = parts.key if parts else name
     left = "an unknown number of" if free is None else f"{free:,}"
     return HeavyZoneFullError(
         f"no shared memory for heavy array {key!r}: {asked:,} bytes asked, {left} bytes free "
-        f"({reason}). Free arrays that are not needed, or enlarge the file system: "
-        "`mount -o remount,size=... /dev/shm`, in a container `--shm-size=...`.",
+        f"({reason}). Free arrays that are not needed, or give it more room: "
+        "`mount -o remount,size=... /dev/shm`, in a container `--shm-size=...` and `--memory`.",
         asked=asked,
         free=free,
         limit=None,
@@ -131,9 +123,10 @@ def _full(name: str, asked: int, free: int | None, reason: str) -> HeavyZoneFull
 
 def _reserve(fd: int, name: str, size: int) -> None:
     """Give the segment its pages now, in steps short enough to get through between signals."""
-    free = free_bytes(fd)
-    if free is not None and size > free:
-        raise _full(name, size, free, "the file system for shared memory is too small")
+    if size >= _LARGE:  # small ones cannot bring the machine down; the reservation decides
+        free = free_bytes(fd)
+        if free is not None and size > free:
+            raise _full(name, size, free, "file system and memory together have no room for it")
     try:
         if not hasattr(os, "posix_fallocate"):  # macOS: pages are committed by the size itself
             os.ftruncate(fd, size)

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import tempfile
+import threading
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.isolated import run_isolated
 from theus import __version__
 from theus.errors import HeavyZoneError
-from theus.heavy import MemoryRegistry
+from theus.heavy import MemoryRegistry, scan_zombies
 from theus.heavy.directory import default_directory, prepare_directory
 from theus.heavy.identity import current_identity
 from theus.heavy.records import encode_line, read_ledger
@@ -99,6 +100,32 @@ def test_it_can_be_used_again_after_closing(registry):
     assert locked_by_another(registry.path)
 
 
+def test_a_scan_that_meets_a_file_at_its_birth_does_no_harm(directory):
+    prepare_directory(directory)
+    ended = threading.Event()
+
+    def scan():
+        while not ended.is_set():
+            scan_zombies(directory)
+
+    threads = [threading.Thread(target=scan) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(150):
+            registry = MemoryRegistry(directory=directory, scan=False)
+            registry.intent(NAME, 10)
+            assert set(ledger_of(registry).entries) == {NAME}
+            assert locked_by_another(registry.path)
+            registry.freed(NAME)
+            registry.close()
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert list(directory.iterdir()) == []
+
+
 def test_a_long_file_is_compacted_and_stays_locked(registry, directory):
     registry.intent("theus_kept", 10)
     registry.made("theus_kept", 5, 77)
@@ -120,7 +147,7 @@ def test_a_file_that_cannot_be_written_is_an_error_and_goes_on_later(directory):
         """
         import resource, sys
         from theus.errors import HeavyZoneError
-        from theus.heavy import MemoryRegistry
+        from theus.heavy import MemoryRegistry, scan_zombies
         from theus.heavy.records import read_ledger
         registry = MemoryRegistry(directory=sys.argv[1])
         registry.intent("theus_first", 1)

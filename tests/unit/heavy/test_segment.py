@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.isolated import run_isolated
 from tests.unit.heavy.helpers import SHM
-from theus.errors import HeavyGoneError, HeavyZoneError, HeavyZoneFullError
+from theus.errors import HeavyGoneError, HeavyZoneError
 from theus.heavy.segment import SafeSharedMemory, Segment, probe, remove
 
 
@@ -124,15 +124,28 @@ def test_pickling_gives_a_borrower(name):
     assert copy.name == name
 
 
-def test_more_than_there_is_is_a_clear_error_and_leaves_nothing(name):
-    room = os.statvfs(SHM)
-    asked = room.f_blocks * room.f_frsize + (1 << 30)
-    with pytest.raises(HeavyZoneFullError, match=r"bytes asked.*remount") as caught:
-        Segment(name, asked)
-    assert isinstance(caught.value, MemoryError)
-    assert caught.value.asked == asked
-    assert 0 < caught.value.free < asked
-    assert probe(name) is None
+def test_more_than_there_is_is_a_clear_error_and_leaves_nothing():
+    done = run_isolated(
+        """
+        import os, resource
+        from theus.errors import HeavyZoneFullError
+        from theus.heavy.segment import Segment, probe
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))  # whatever happens
+        room = os.statvfs("/dev/shm")
+        asked = room.f_blocks * room.f_frsize + (1 << 30)
+        name = "theus:0123456789abcdef:4:huge"
+        try:
+            Segment(name, asked)
+        except HeavyZoneFullError as error:
+            print(error.asked == asked, 0 < error.free < asked, isinstance(error, MemoryError))
+            print(probe(name), error)
+        """
+    )
+    first, second = done.stdout.splitlines()
+    assert first == "True True True"
+    assert second.startswith("None no shared memory for heavy array 'huge': ")
+    assert "have no room for it" in second
+    assert "remount" in second and "--shm-size" in second
 
 
 def test_a_reservation_that_fails_half_way_leaves_nothing():

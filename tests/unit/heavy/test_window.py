@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from theus.errors import HeavyGoneError
-from theus.heavy.segment import SafeSharedMemory
+from theus.heavy.segment import SafeSharedMemory, Segment
 from theus.heavy.window import AttachCache, Window, held
 
 
@@ -112,10 +112,25 @@ def test_the_owner_gets_its_own_window(zone, names):
     assert held("theus:0123456789abcdef:1:nobody") is None
 
 
-def test_nothing_lies_in_a_window_that_was_let_go(names):
+def test_nothing_lies_in_a_window_that_no_array_views(names):
     window = Window(SafeSharedMemory(names[0]))
-    window.segment.close()
-    assert window.offset_of(np.zeros(1), 0, 8) is None
+    stranger = np.frombuffer(window.segment.buf, "u1")
+    assert window.offset_of(stranger, 0, 8) is None  # its address may be somebody else's by now
+    pinned = window.bytes()
+    assert window.offset_of(stranger[16:], 0, 8) == 16
+    assert window.offset_of(stranger, 0, pinned.size + 1) is None
+    assert window.offset_of(stranger, -1, 8) is None
+
+
+def test_names_that_can_come_back_are_mapped_anew():
+    cache = AttachCache()
+    for value in (1, 2):
+        segment = Segment("theus_test_comes_back", 8)
+        segment.buf[0] = value
+        _, pinned = cache.attach(segment.name, 1)
+        assert pinned[0] == value
+        segment.unlink()
+    assert cache.stats().entries == 0
 
 
 def test_many_threads_share_a_small_cache(names):
