@@ -75,7 +75,7 @@ def _multiply(left: Any, right: Any, site: Site) -> Any:
         if type(left) is int and type(right) is int:
             _check_bits(left.bit_length() + right.bit_length(), site)
         return _times(left, right, site)
-    if type(right) is not int:
+    if type(right) not in (int, bool):
         _wrong("*", left, right, site)
     _check_length(size_of(left, site) * max(right, 0), site)
     if kind is LIST:
