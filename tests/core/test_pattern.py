@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from theus._core.pattern import (
@@ -79,7 +79,9 @@ def texts(patterns: list[tuple[str, ...]]) -> list[str]:
     return [".".join(segments) for segments in patterns]
 
 
+@settings(max_examples=400)
 @given(CONTRACTS, CONTRACTS, st.lists(PATHS, min_size=1, max_size=4))
+@example(reads=[], writes=[("[!a]",), ("1", "a")], paths=[(1,)])
 def test_every_position_is_as_the_slow_matcher_says(
     reads: list[tuple[str, ...]], writes: list[tuple[str, ...]], paths: list[tuple[Any, ...]]
 ) -> None:

@@ -154,7 +154,7 @@ cdef class Plan:
                 kids[name] = self.after(here, name, self.matching(here, name))
                 number = integer_of(name)
                 if number is not None:
-                    kids[number] = kids[name]
+                    kids[number] = self.after(here, name, set())
             here.kids = kids
         return 0
 

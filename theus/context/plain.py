@@ -126,7 +126,7 @@ def _build_union(hints: tuple[Any, ...], value: Any, where: str) -> Any:
         bare = typing.get_origin(hint) or hint
         if isinstance(bare, type) and (isinstance(value, bare) or _fits(bare, value)):
             return build(hint, value, where)
-    records = [hint for hint in hints if dataclasses.is_dataclass(hint)]
+    records: list[Any] = [hint for hint in hints if dataclasses.is_dataclass(hint)]
     if not isinstance(value, Mapping) or not records:
         return value
     if len(records) == 1:
