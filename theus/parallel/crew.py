@@ -191,14 +191,12 @@ class Crew:
                 worker.due = NEVER
                 self.idle.append(worker)
 
-    def _retire(self, worker: WorkerHandle) -> Phase:
-        """Give it no more tasks; returns the phase it was in."""
+    def _retire(self, worker: WorkerHandle) -> None:
+        """Give it no more tasks."""
         with self._lock:
-            phase = worker.phase
-            worker.phase = Phase.ENDING
-            if phase is Phase.IDLE:
+            if worker.phase is Phase.IDLE:
                 self.idle.remove(worker)
-        return phase
+            worker.phase = Phase.ENDING
 
     def _kill(self, worker: WorkerHandle) -> None:
         self._retire(worker)
@@ -222,10 +220,11 @@ class Crew:
             if event & _READABLE:
                 self._read(worker, _READS)
         except OSError:
-            self._kill(worker)
+            worker.inbox.ended = True
         if worker.inbox.ended:
             self._unregister(worker.fd)
-            self._kill(worker)  # it closed its end: nothing more can come of it
+            self._retire(worker)
+            worker.process.kill()  # if it has not ended anyway: nothing more can come of it
 
     def _read(self, worker: WorkerHandle, reads: int) -> None:
         """Take what the worker has sent, in at most so many reads (negative: all of it)."""
@@ -238,7 +237,8 @@ class Crew:
             try:
                 while (message := worker.inbox.next()) is not None:
                     self._on_message(worker, message)
-            except ParallelError:  # damaged: something wrote into its channel
+            except ParallelError:
+                worker.fault = "wrote something else into its channel and"
                 worker.inbox.ended = True
                 return
 
@@ -268,7 +268,7 @@ class Crew:
 
     def _on_exit(self, worker: WorkerHandle) -> None:
         """The process has ended: take what it still sent, then its task, then its place."""
-        phase = self._retire(worker)
+        self._retire(worker)
         try:
             self._read(worker, -1)
         except OSError:
@@ -277,13 +277,14 @@ class Crew:
         stderr = worker.stderr.finish()
         self._remove(worker)
         task = self._take_task(worker)
-        if phase is not Phase.ENDING or task is not None:
+        how = f"{worker.fault} {describe_exit(code)}".strip()
+        if not worker.told or task is not None:
             self.deaths += 1
         if task is not None:
-            self._owner.lost(task, code, describe_exit(code), stderr)
-        elif phase is Phase.STARTING and not worker.warm:
+            self._owner.lost(task, code, how, stderr)
+        elif not worker.warm and not worker.told:
             end = f" Its standard error ended with:\n{stderr}" if stderr else ""
-            self._owner.unstartable(f"a worker {describe_exit(code)} before it was ready.{end}")
+            self._owner.unstartable(f"a worker {how} before it was ready.{end}")
         worker.close()
 
     def _remove(self, worker: WorkerHandle) -> None:
@@ -347,6 +348,8 @@ class Crew:
         due = time.monotonic() + self._plan.grace
         with self._lock:
             idle, self.idle = self.idle, []
+            for worker in idle:
+                worker.phase = Phase.ENDING
         for worker in idle:
             worker.end()
             worker.due = due

@@ -135,6 +135,7 @@ class WorkerHandle:
         self.phase = Phase.STARTING
         self.task: Task | None = None
         self.warm = False
+        self.fault = ""  # what it did to its channel
         self.due = NEVER
         self.pressure = 0  # how often it was told to end
         self._exit_fd = -1
@@ -174,6 +175,11 @@ class WorkerHandle:
             except OSError:  # it ended and was waited for by another thread, or no such call
                 self._exit_fd = -1
         return self._exit_fd if self._exit_fd >= 0 else self.process.sentinel
+
+    @property
+    def told(self) -> bool:
+        """Whether it was told to end; if not, its end is a death."""
+        return self.pressure > 0
 
     def end(self) -> None:
         """Tell it to end; with every call more firmly: a message, SIGTERM, SIGKILL."""

@@ -309,3 +309,16 @@ def open_nested_pool_and_leave_it(value):
     pool = ProcessPool(1, spare=0)
     globals()["kept_pool"] = pool
     return pool.submit(thread_and_process).result(timeout=60)[1]
+
+
+def queue(ctx, messages):
+    for _ in messages:
+        ctx.outbox.add(threading.Lock())
+
+
+class Watched(bytearray):
+    """Bytes that can be watched by a weak reference."""
+
+
+def return_watched():
+    return Watched(b"xyz")

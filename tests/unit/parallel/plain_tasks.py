@@ -1,0 +1,7 @@
+"""A task in a module that imports nothing of the library."""
+
+import sys
+
+
+def loaded(*names):
+    return [name in sys.modules for name in names]
