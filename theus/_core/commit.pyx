@@ -514,7 +514,7 @@ cdef int install(Footprint tx, Plan plan, object chain, u64 asserted, bint stric
     cdef bint collecting
     record = DeltaRecord.__new__(DeltaRecord)
     record.process = tx.process
-    record.ops = plan.ops
+    record.held = plan.ops[0] if len(plan.ops) == 1 else plan.ops
     record.time = now()
     collecting = PyGC_Disable() != 0
     try:
@@ -560,7 +560,7 @@ cdef int judge(Footprint tx, Plan plan, object chain, u64 asserted, bint strict)
         store.conflicts += 1
         return verdict
     compute(plan)
-    if store.oldest is not NULL and not store.reserve(record_count(plan)):
+    if store.alive > (0 if tx.snap.gone else 1) and not store.reserve(record_count(plan)):
         raise MemoryError()
     return FRESH
 
@@ -589,6 +589,13 @@ cdef object apply_all(Store store, Snap own, Plan plan, DeltaRecord record):
         op = <Op>item
         op.node.tree = ver
         apply_op(store, op, ver)
+        op.value = None
+        if op.node.opaque:
+            if trash is None:
+                trash = []
+            trash.append((op.old, op.new))
+            op.old = None
+            op.new = None
     record.version = ver
     plan.version = ver
     store.ver = ver
@@ -597,7 +604,8 @@ cdef object apply_all(Store store, Snap own, Plan plan, DeltaRecord record):
     if plan.effects is not None:
         store.outgoing.append((ver, plan.effects))
     if store.log_at < len(store.log):
-        trash = []
+        if trash is None:
+            trash = []
         store.prune(2 * len(plan.ops) + 8, trash)
     return (evicted, trash)
 
@@ -669,7 +677,7 @@ cdef int keep_order(Store store, Node node, u64 ver) except -1:
     return 0
 
 
-# Replaced values stay alive in `op.old`, so nothing is destroyed under the lock.
+# Replaced values stay alive in `op.old` or in the trash, so nothing is destroyed under the lock.
 
 
 cdef int set_key(Store store, Op op, u64 ver) except -1:

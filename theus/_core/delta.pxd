@@ -39,7 +39,7 @@ cdef class DeltaRecord:
     cdef readonly u64 version
     cdef readonly double time
     cdef readonly object process
-    cdef readonly list ops
+    cdef object held      # one Op, or a list of them
 
 
 @cython.final

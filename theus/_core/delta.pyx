@@ -39,9 +39,15 @@ cdef class Link:
 
 
 @cython.final
+@cython.no_gc
 @cython.freelist(256)
 cdef class Op:
-    """One operation of a delta."""
+    """One operation of a delta.
+
+    Not tracked by the garbage collector, which would otherwise walk the whole log again and
+    again: a kept operation holds nodes, builtin keys and values of the tree, which hold no
+    engine and no log. Values of opaque areas, which could, are not kept.
+    """
 
     def __repr__(self):
         return f"<{CODE_NAMES[self.code]} {format_path(self.path)}>"
@@ -77,9 +83,18 @@ cdef Op make_op(int code, Node node, Link link, object key, object new):
 
 
 @cython.final
+@cython.no_gc
 @cython.freelist(64)
 cdef class DeltaRecord:
-    """One commit: version, time (seconds since the epoch), process and operations."""
+    """One commit: version, time (seconds since the epoch), process and operations.
+
+    Not tracked by the garbage collector, for the reason given at `Op`; its process is a name.
+    """
+
+    @property
+    def ops(self):
+        """The operations, in order (a new list)."""
+        return [self.held] if type(self.held) is Op else list(self.held)
 
     def __repr__(self):
         return f"DeltaRecord(version={self.version}, process={self.process!r}, ops={self.ops!r})"
