@@ -225,6 +225,23 @@ def _decode(data: str | bytes, source: str, limits: Limits, error: type[TheusErr
     return text
 
 
+def _fail_as_marked(prepared: Text, bad: yaml.MarkedYAMLError) -> NoReturn:
+    """The parser's complaint with our excerpt, and a hint at the usual cause."""
+    mark = bad.problem_mark or bad.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    what = " ".join(part for part in (bad.context, bad.problem) if part)
+    if bad.problem_mark and bad.context_mark:
+        start = prepared.place(bad.context_mark.line, bad.context_mark.column)
+        what += f" (began at line {start.line}, column {start.column})"
+    broken = prepared.lines[line] if line < len(prepared.lines) else ""
+    hint = ""
+    if "flow" in what:
+        hint = " Inside [] and {}, quote texts that have brackets, braces or commas."
+    elif _BARE.match(broken):
+        hint = " If it is meant as one text, quote the whole value."
+    prepared.fail(prepared.place(line, column), f"Not valid YAML: {what}.{hint}")
+
+
 def load(
     text: str | bytes,
     *,
@@ -257,15 +274,7 @@ def load(
     try:
         return _Reader(prepared, limits).read()
     except yaml.MarkedYAMLError as bad:
-        mark = bad.problem_mark or bad.context_mark
-        line, column = (mark.line, mark.column) if mark else (0, 0)
-        what = " ".join(part for part in (bad.context, bad.problem) if part)
-        if bad.problem_mark and bad.context_mark:
-            start = prepared.place(bad.context_mark.line, bad.context_mark.column)
-            what += f" (began at line {start.line}, column {start.column})"
-        broken = prepared.lines[line] if line < len(prepared.lines) else ""
-        hint = " If it is meant as one text, quote the whole value." if _BARE.match(broken) else ""
-        prepared.fail(prepared.place(line, column), f"Not valid YAML: {what}.{hint}")
+        _fail_as_marked(prepared, bad)
     except yaml.YAMLError as bad:
         prepared.fail(prepared.place(0, 0), f"Not valid YAML: {bad}.")
 

@@ -157,8 +157,10 @@ def _target(fields: Fields, node: Node, found: dict[str, Node]) -> str | None:
         name = str(name)
     if isinstance(name, str) and name in found:
         return name
-    hint = suggestion(name, found) if isinstance(name, str) else ""
-    fields.problem(node, f"There is no node {node.value!r} to go to.{hint}")
+    if isinstance(name, str):
+        fields.problem(node, f"There is no node {name!r} to go to.{suggestion(name, found)}")
+    else:
+        fields.problem(node, f"The name of a node is needed, not {node.describe()}.")
     return None
 
 
