@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ def split(rows: int, parts: int) -> list[tuple[int, int]]:
     if parts < 1:
         raise ValueError(f"the flights cannot be divided into {parts} parts; 1 is the least")
     marks = [rows * number // parts for number in range(parts + 1)]
-    return list(zip(marks, marks[1:], strict=False))
+    return list(pairwise(marks))
 
 
 def analyse(
@@ -238,4 +239,3 @@ def _count_groups(
         }
         for code in np.flatnonzero(count)
     }
-

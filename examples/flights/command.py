@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from rich.console import Console
+
 from flights.csvfile import TableError
 from flights.job import Options, Outcome, run_job
 from flights.progress import ProgressBars
 from flights.report import print_report
 from flights.tables import DataMissingError
-from rich.console import Console
 from theus.errors import AuditError
 
 __all__ = ["run"]

@@ -16,7 +16,7 @@ from flights.analysis import add_topic, analyse, figures, split
 from theus import OutboxMsg, SemanticType, StateUpdate, process
 from theus.heavy import HeavyZoneAllocator
 
-__all__ = ["PROCESSES"]
+__all__ = ["PROCESSES", "analyse_part", "merge_part", "summarise"]
 
 TABLES = ["heavy.flights", "heavy.weather", "heavy.weather_index"]
 

@@ -12,6 +12,7 @@ from flights.tables import FASTEST_WIND, MISSING, NO_WEATHER, hour_key
 
 __all__ = ["check_flights", "check_weather"]
 
+
 def check_flights(flights: NDArray[np.void]) -> dict[str, int]:
     """Counts about the flights; linear in the rows but for one sort of their identities."""
     dep, arr = flights["dep_delay"], flights["arr_delay"]

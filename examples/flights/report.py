@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flights.analysis import LATE_AFTER, WEATHER_CLASSES
-from flights.findings import ENOUGH, Figures, Summary, ranked
-from flights.job import Outcome
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from flights.analysis import LATE_AFTER, WEATHER_CLASSES
+from flights.findings import ENOUGH, Figures, Summary, ranked
+from flights.job import Outcome
 
 __all__ = ["print_report"]
 

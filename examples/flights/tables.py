@@ -73,7 +73,13 @@ FASTEST_WIND = 150.0
 
 HOURS_PER_ORIGIN = 12 * 31 * 24
 
-LIMITS = {"year": (2013, 2013), "month": (1, 12), "day": (1, 31), "hour": (0, 23), "minute": (0, 59)}
+LIMITS = {
+    "year": (2013, 2013),
+    "month": (1, 12),
+    "day": (1, 31),
+    "hour": (0, 23),
+    "minute": (0, 59),
+}
 
 
 class DataMissingError(RuntimeError):

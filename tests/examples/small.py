@@ -9,14 +9,22 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-FLIGHTS = (
-    "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,"
-    "flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour"
-).split(",")
-WEATHER = (
-    "origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,"
-    "visib,time_hour"
-).split(",")
+FLIGHTS: list[str] = next(
+    csv.reader(
+        [
+            "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,"
+            "flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour"
+        ]
+    )
+)
+WEATHER: list[str] = next(
+    csv.reader(
+        [
+            "origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,"
+            "visib,time_hour"
+        ]
+    )
+)
 CARRIERS = {"AA": "American", "B6": "JetBlue", "UA": 'United, "the" one'}
 ORIGINS = ("EWR", "JFK", "LGA")
 DESTINATIONS = ("ATL", "BOS", "SJU")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def assert_same(found: Any, expected: Any) -> None:
         assert found[topic].keys() == groups.keys(), topic
         for label, figures in groups.items():
             for name, value in figures.items():
-                assert found[topic][label][name] == pytest.approx(value, rel=1e-12), (topic, label)
+                same = value if value is None else pytest.approx(value, rel=1e-12)
+                assert found[topic][label][name] == same, (topic, label, name)
 
 
 def test_small_tables_give_what_the_independent_way_gives(case: Case) -> None:
@@ -70,9 +72,11 @@ def test_small_tables_give_what_the_independent_way_gives(case: Case) -> None:
 
 
 @given(st.lists(st.integers(0, 600), max_size=12), st.randoms(use_true_random=False))
-def test_any_pieces_in_any_order_add_up_to_the_whole(case: Case, cuts: list[int], chance: Any) -> None:
+def test_any_pieces_in_any_order_add_up_to_the_whole(
+    case: Case, cuts: list[int], chance: Any
+) -> None:
     marks = sorted([0, 600, *cuts])
-    slices = list(zip(marks, marks[1:], strict=False))
+    slices = list(pairwise(marks))
     chance.shuffle(slices)
     assert case.summary(slices) == case.summary([(0, 600)])
 
@@ -174,7 +178,9 @@ def test_findings_name_the_extremes(case: Case, monkeypatch: pytest.MonkeyPatch)
     told = {finding["id"]: finding for finding in findings.find(summary, case.names)}
     rows = {label: row for label, row in summary["hour"].items() if row["flights"] >= 10}
     worst = max(rows, key=lambda hour: rows[hour]["late_share"])
-    assert f"from {worst}:00 to {worst}:59 {rows[worst]['late_share']:.1%} do" in told["hours"]["text"]
+    assert (
+        f"from {worst}:00 to {worst}:59 {rows[worst]['late_share']:.1%} do" in told["hours"]["text"]
+    )
     assert worst in told["hours"]["figures"]
     assert told["overall"]["figures"]["all"]["flights"] == 600
     assert "American (AA)" in " ".join(finding["text"] for finding in told.values())
