@@ -105,6 +105,6 @@ def _plain_fields(value: Any, cls: type) -> dict[str, Any] | None:
     from theus._core.freeze import rule_for  # loads the rules of records, and the core
 
     rule = rule_for(cls)
-    if rule is None or rule.kind != "record":
+    if rule is None or rule.fields is None:
         return None
     return dict(rule.fields(value))

@@ -1,3 +1,13 @@
 from typing import final
 
-from typing_extensions import disjoint_base
+@final
+class Tomb: ...
+
+@final
+class Undo: ...
+
+@final
+class Era: ...
+
+@final
+class Node: ...

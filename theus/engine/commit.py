@@ -46,7 +46,7 @@ class SchemaParticipant:
         self._validator = validator
 
     def prepare(self, tx: Transaction, spec: Spec | None) -> None:
-        changed = {op.path[0] for op in tx.ops if op.path and op.path[0] != "heavy"}
+        changed = {op.path[0] for op in tx.ops or () if op.path and op.path[0] != "heavy"}
         if not changed:
             return
 

@@ -47,7 +47,9 @@ class Dispatcher:
             if self._pool is None:
                 from theus.parallel import make_pool
 
-                self._pool = make_pool(self._settings.pool or "processes", self._settings.pool_size)
+                self._pool = make_pool(
+                    self._settings.pool or "processes", size=self._settings.pool_size
+                )
                 self._pool.start()
             return self._pool
 

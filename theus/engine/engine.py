@@ -122,7 +122,8 @@ class TheusEngine:
         settings = self.settings
         self._context = context
         self._store = Store(zones_of(context), history=settings.history)
-        self._store.hub = SignalHub()
+        self._hub = SignalHub()
+        self._store.hub = self._hub
         self._store.meta = Ring(settings.meta_capacity)
         self._outbox = Outbox()
         self._arbiter = Arbiter(self._store, settings.lease_ms / 1000.0)
@@ -193,7 +194,7 @@ class TheusEngine:
     @property
     def signal(self) -> SignalHub:
         """The signal hub."""
-        return self._store.hub
+        return self._hub
 
     @property
     def audit(self) -> AuditSystem | None:
@@ -220,7 +221,7 @@ class TheusEngine:
 
         registry = None
         if self.settings.registry_dir is not None:
-            registry = MemoryRegistry(Path(self.settings.registry_dir))
+            registry = MemoryRegistry(directory=self.settings.registry_dir)
         return HeavyZoneAllocator(
             registry=registry, capacity_bytes=self.settings.heap_mb * 1024 * 1024
         )

@@ -31,8 +31,8 @@ def apply_update(tx: Transaction, spec: Spec, update: StateUpdate) -> None:
         if update.key is not None:
             tx.set(update.key, update.val)
         tx.update(data=update.data, heavy=update.heavy)
-        for path in update.delete or ():
-            tx.delete(path)
+        for target in update.delete or ():
+            tx.delete(target)
     if update.signal:
         if spec.pure:
             _deny(spec, ("signal",))
@@ -42,7 +42,7 @@ def apply_update(tx: Transaction, spec: Spec, update: StateUpdate) -> None:
 
 
 def _paths(update: StateUpdate) -> list[tuple[Any, ...]]:
-    paths = []
+    paths: list[tuple[Any, ...]] = []
     if update.key is not None:
         paths.append(parse_path(update.key))
     for key, value in (update.data or {}).items():

@@ -1,0 +1,43 @@
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, final
+
+from theus._core.conflict import Ticket
+from theus._core.delta import DeltaLog
+from theus._core.node import Node
+from theus._core.ring import Ring
+from theus.signals import SignalHub
+
+@final
+class Snap:
+    @property
+    def ver(self) -> int: ...
+
+@final
+class Store:
+    fence: Ticket | None
+    latched: dict[str, Any]
+    hub: SignalHub | None
+    meta: Ring | None
+    @property
+    def root(self) -> Node: ...
+    @property
+    def heavy(self) -> Node: ...
+    @property
+    def ver(self) -> int: ...
+    @property
+    def history(self) -> DeltaLog: ...
+    @property
+    def outgoing(self) -> deque[tuple[int, Any]]: ...
+    @property
+    def commits(self) -> int: ...
+    @property
+    def conflicts(self) -> int: ...
+    @property
+    def alive(self) -> int: ...
+    @property
+    def undo_records(self) -> int: ...
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, *, history: int = 4096, version: int = 1
+    ) -> None: ...
+    def collect(self) -> int: ...
