@@ -57,7 +57,7 @@ class _Block:
 
     descriptor: BufferDescriptor
     array: ShmArray
-    segment: Segment | None
+    window: Window | None
     bytes: int
 
 
@@ -317,12 +317,12 @@ class _Table:
         text = encode_dtype(kind)
         if nbytes == 0:
             name = segment_name(self.registry.session, self.pid, key, generation)
-            segment, array = None, np.zeros(shape, kind).view(ShmArray)
+            window, array = None, np.zeros(shape, kind).view(ShmArray)
         else:
             segment = self._segment(key, generation, nbytes)
             name = segment.name
             window = windows.hold(Window(segment, key=key, generation=generation))
-            array = array_over(window, window.bytes(), shape, kind, 0, None)
+            array = array_over(window.bytes(), shape, kind, 0, None)
         self.generations[key] = generation
         descriptor = BufferDescriptor(
             name, nbytes, shape, text, generation=generation, readonly=True, key=key
@@ -330,7 +330,7 @@ class _Table:
         self.used += taken
         self.peak = max(self.peak, self.used + self.lingering)
         self.allocated += 1
-        return _Block(descriptor, array, segment, taken)
+        return _Block(descriptor, array, window, taken)
 
     def _segment(self, key: str, generation: int, nbytes: int) -> Segment:
         session = self.registry.session
@@ -371,14 +371,12 @@ class _Table:
         """Take a block's name away; its bytes linger until the last view in this process ends."""
         self.used -= block.bytes
         self.freed += 1
-        if block.segment is None:
+        if block.window is None:
             return
         self._freed_bytes += block.bytes
-        window = block.array._window
-        if window is not None:
-            weakref.finalize(window.bytes(), self._ended.append, block.bytes).atexit = False
-        block.segment.unlink()
-        self.registry.freed(block.segment.name)
+        weakref.finalize(block.window.bytes(), self._ended.append, block.bytes).atexit = False
+        block.window.segment.unlink()
+        self.registry.freed(block.window.segment.name)
 
     def release_all(self) -> None:
         """Unlink everything; only in the process that made it."""

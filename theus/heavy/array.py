@@ -17,7 +17,7 @@ from theus.heavy.descriptor import BufferDescriptor, c_strides, extent, layout
 from theus.heavy.dtypes import decode_dtype, encode_dtype
 from theus.heavy.names import parse_name
 from theus.heavy.segment import SafeSharedMemory, Segment, SharedMemory
-from theus.heavy.window import Window
+from theus.heavy.window import Pinned, Window, window_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +51,6 @@ class ShmArray(np.ndarray[Any, Any]):
     As thread-safe as a numpy array: reading from many threads is fine.
     """
 
-    _window: Window | None = None
-
     def __new__(cls, input_array: ArrayLike, shm: SharedMemory | None = None) -> ShmArray:
         source = np.asanyarray(input_array)
         if shm is None:
@@ -63,15 +61,9 @@ class ShmArray(np.ndarray[Any, Any]):
         low, high = extent(source.shape, source.strides, source.itemsize)
         if offset + low < 0 or offset + high > shm.size:
             return source.view(cls)
-        made = array_over(
-            window, window.bytes(), source.shape, source.dtype, offset, source.strides, cls
-        )
+        made = array_over(window.bytes(), source.shape, source.dtype, offset, source.strides, cls)
         made.flags.writeable = source.flags.writeable
         return made
-
-    def __array_finalize__(self, obj: Any) -> None:
-        if self.base is not None:  # a view; what owns its data lies in no segment
-            self._window = getattr(obj, "_window", None)
 
     def __array_wrap__(
         self,
@@ -93,23 +85,25 @@ class ShmArray(np.ndarray[Any, Any]):
     @property
     def shm(self) -> SharedMemory | None:
         """The segment the elements lie in; None for ordinary data."""
-        return None if self._place() is None or self._window is None else self._window.handle
+        place = _place(self)
+        return None if place is None else place[0].handle
 
     def descriptor(self) -> BufferDescriptor | None:
         """Return the passport of this array; None for ordinary data (also an empty view)."""
-        offset = self._place()
-        if offset is None or self._window is None:
+        place = _place(self)
+        if place is None:
             return None
+        window, offset = place
         return BufferDescriptor(
-            self._window.segment.name,
-            self._window.segment.size,
+            window.segment.name,
+            window.segment.size,
             self.shape,
             encode_dtype(self.dtype),
             offset,
             self.strides,
-            self._window.generation,
+            window.generation,
             not self.flags.writeable,
-            self._window.key,
+            window.key,
         )
 
     def copy(self, order: Literal["K", "A", "C", "F"] | None = "C") -> np.ndarray[Any, Any]:  # type: ignore[override]
@@ -126,33 +120,39 @@ class ShmArray(np.ndarray[Any, Any]):
         return self.__reduce_ex__(2)
 
     def __reduce_ex__(self, protocol: Any, /) -> Any:
-        offset = self._place()
-        if offset is None or self._window is None:
+        place = _place(self)
+        if place is None:
             return _reduce_data(self, protocol)
-        name = self._window.segment.name
-        strides = None if self.flags.c_contiguous else self.strides
-        key = "" if parse_name(name) else self._window.key
+        window, offset = place
+        name = window.segment.name
         passport = (
             name,
             self.shape,
             encode_dtype(self.dtype),
             offset,
-            strides,
+            None if self.flags.c_contiguous else self.strides,
             not self.flags.writeable,
-            key,
+            "" if parse_name(name) else window.key,
         )
         return rebuild_shm_array, passport if type(self) is ShmArray else (*passport, type(self))
 
-    def _place(self) -> int | None:
-        """Where element zero lies in the segment; None when the array is not all inside it."""
-        if self._window is None or self.size == 0 or self.dtype.hasobject:
-            return None
-        low, high = extent(self.shape, self.strides, self.itemsize)
-        return self._window.offset_of(self, low, high)
+
+def _place(array: ShmArray) -> tuple[Window, int] | None:
+    """The window all elements lie in, and where element zero is; None for ordinary data."""
+    if array.size == 0 or array.dtype.hasobject:
+        return None
+    window = window_of(array)
+    if window is None:
+        return None
+    offset = array.__array_interface__["data"][0] - window.address
+    low, high = extent(array.shape, array.strides, array.itemsize)
+    if offset + low < 0 or offset + high > window.segment.size:
+        return None
+    return window, offset
 
 
 def _readonly(array: ShmArray) -> HeavyReadOnlyError:
-    window = array._window
+    window = window_of(array)
     key, name = (None, None) if window is None else (window.key, window.segment.name)
     return HeavyReadOnlyError(
         f"heavy array {key or name or '(unnamed)'!r} is read-only here; nothing was written. "
@@ -178,28 +178,26 @@ def _window_on(shm: SharedMemory) -> Window:
 
 
 def array_over(
-    window: Window,
-    pinned: np.ndarray[Any, Any],
+    pinned: Pinned,
     shape: Sequence[int],
     dtype: np.dtype[Any],
     offset: int,
     strides: Sequence[int] | None,
     cls: type[ShmArray] = ShmArray,
 ) -> ShmArray:
-    """Return an array over pinned memory of a window.
+    """Return an array over pinned memory.
 
     Raises `ValueError` when it would not lie inside the segment.
     """
     steps = c_strides(shape, dtype.itemsize) if strides is None else strides
     low, high = extent(shape, steps, dtype.itemsize)
-    if offset + low < 0 or offset + high > window.segment.size:
+    segment = pinned.window.segment
+    if offset + low < 0 or offset + high > segment.size:
         raise ValueError(
             f"array of shape {tuple(shape)} at offset {offset} does not lie inside segment "
-            f"{window.segment.name!r} of {window.segment.size} bytes"
+            f"{segment.name!r} of {segment.size} bytes"
         )
-    made = np.ndarray.__new__(cls, shape, dtype, buffer=pinned, offset=offset, strides=steps)
-    made._window = window
-    return made
+    return np.ndarray.__new__(cls, shape, dtype, buffer=pinned, offset=offset, strides=steps)
 
 
 def _empty(shape: Sequence[int], dtype: np.dtype[Any], cls: type[ShmArray]) -> ShmArray:
@@ -236,8 +234,8 @@ def rebuild_shm_array(
     checked, kind, nbytes = layout(tuple(shape) if isinstance(shape, list) else shape, kind)
     if nbytes == 0:
         return _empty(checked, kind, cls)
-    window, pinned = windows.attach(name, 1, readonly=True, key=key)
-    made = array_over(window, pinned, checked, kind, offset, strides, cls)
+    pinned = windows.attach(name, 1, readonly=True, key=key)
+    made = array_over(pinned, checked, kind, offset, strides, cls)
     if readonly and made.flags.writeable:
         made.flags.writeable = False
     return made
@@ -261,12 +259,10 @@ def attach_array(descriptor: BufferDescriptor, *, readonly: bool = True) -> ShmA
     if descriptor.nbytes == 0:
         made = _empty(descriptor.shape, kind, ShmArray)
     else:
-        window, pinned = windows.attach(
+        pinned = windows.attach(
             descriptor.name, descriptor.size, readonly=readonly, key=descriptor.key
         )
-        made = array_over(
-            window, pinned, descriptor.shape, kind, descriptor.offset, descriptor.strides
-        )
+        made = array_over(pinned, descriptor.shape, kind, descriptor.offset, descriptor.strides)
     if readonly and made.flags.writeable:
         made.flags.writeable = False
     return made

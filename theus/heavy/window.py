@@ -16,19 +16,17 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from theus.heavy.names import is_unique_name, parse_name
 from theus.heavy.segment import SafeSharedMemory, Segment, SharedMemory, probe
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 __all__ = [
     "AttachCache",
     "CacheStats",
+    "Pinned",
     "Window",
     "attach",
     "cache_stats",
@@ -36,9 +34,19 @@ __all__ = [
     "forget_gone",
     "held",
     "hold",
+    "window_of",
 ]
 
-Bytes: TypeAlias = "NDArray[np.uint8]"
+_MAX_LINKS = 64
+
+
+class Pinned(np.ndarray[Any, Any]):
+    """The bytes of a window, exported: the mapping stays as long as this or a view of it lives.
+
+    Every view of the segment has it somewhere in its chain of bases, and nothing else has.
+    """
+
+    window: Window
 
 
 class Window:
@@ -68,14 +76,15 @@ class Window:
         self.handle = segment if handle is None else handle
         self.key = parts.key if parts else key
         self.generation = parts.generation if parts else generation
-        self._bytes: weakref.ref[Bytes] | None = None
+        self._bytes: weakref.ref[Pinned] | None = None
         self.address: int = self.bytes().__array_interface__["data"][0]
 
-    def bytes(self) -> Bytes:
+    def bytes(self) -> Pinned:
         """Return the memory as an array of bytes. It keeps the mapping alive while it lives."""
         found = None if self._bytes is None else self._bytes()
         if found is None:
-            found = np.frombuffer(self.segment.buf, dtype=np.uint8)
+            found = np.frombuffer(self.segment.buf, dtype=np.uint8).view(Pinned)
+            found.window = self
             self._bytes = weakref.ref(found)
         return found
 
@@ -84,16 +93,20 @@ class Window:
         """Whether an array over this window is alive."""
         return self._bytes is not None and self._bytes() is not None
 
-    def offset_of(self, array: np.ndarray[Any, Any], low: int, high: int) -> int | None:
-        """Return where element zero of an array lies, None if it is not all in this window.
 
-        `low` and `high` are the array's extent around element zero.
-        """
-        if not self.viewed:
-            return None  # nothing is mapped (any more), so nothing can lie there
-        offset: int = array.__array_interface__["data"][0] - self.address
-        inside = offset + low >= 0 and offset + high <= self.segment.size
-        return offset if inside else None
+def window_of(array: np.ndarray[Any, Any]) -> Window | None:
+    """Return the window an array is a view of; None for what owns its data or lies elsewhere.
+
+    O(length of the chain of bases), which is 1 to 4.
+    """
+    link: Any = array.base
+    for _ in range(_MAX_LINKS):
+        if type(link) is Pinned and "window" in link.__dict__:
+            return link.window
+        if link is None:
+            break
+        link = link.obj if isinstance(link, memoryview) else getattr(link, "base", None)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +140,8 @@ class AttachCache:
         self._windows: OrderedDict[tuple[str, bool], Window] = OrderedDict()
         self._total = self._hits = self._misses = self._closed = 0
 
-    def attach(
-        self, name: str, least: int, *, readonly: bool = True, key: str = ""
-    ) -> tuple[Window, Bytes]:
-        """Return the window on a segment of at least `least` bytes, and its memory, pinned.
+    def attach(self, name: str, least: int, *, readonly: bool = True, key: str = "") -> Pinned:
+        """Return the memory of a segment of at least `least` bytes, pinned.
 
         O(1) on a hit. Names that are not of our making can come back for another segment,
         so they are mapped anew each time.
@@ -145,15 +156,15 @@ class AttachCache:
             if found is not None and found.segment.size >= least and found.segment.buf is not None:
                 self._windows.move_to_end((name, readonly))
                 self._hits += 1
-                return found, found.bytes()
+                return found.bytes()
             window = Window(SafeSharedMemory(name, size=least, readonly=readonly, key=key), key=key)
             pinned = window.bytes()
             if not is_unique_name(name):
-                return window, pinned
+                return pinned
             self._misses += 1
             self._drop_gone()
             self._put((name, readonly), window)
-            return window, pinned
+            return pinned
 
     def _put(self, place: tuple[str, bool], window: Window) -> None:
         old = self._windows.pop(place, None)
@@ -220,11 +231,11 @@ def held(name: str) -> Window | None:
     return window
 
 
-def attach(name: str, least: int, *, readonly: bool, key: str = "") -> tuple[Window, Bytes]:
-    """Return window and pinned memory of a segment: the process's own, or from its cache."""
+def attach(name: str, least: int, *, readonly: bool, key: str = "") -> Pinned:
+    """Return the pinned memory of a segment: the process's own window, or one of its cache."""
     own = held(name)
     if own is not None and own.segment.size >= least:
-        return own, own.bytes()
+        return own.bytes()
     return _cache.attach(name, least, readonly=readonly, key=key)
 
 

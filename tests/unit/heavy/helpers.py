@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
-import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -41,8 +40,8 @@ def answer(connection: Connection) -> None:
             message = connection.recv()
         except EOFError:
             return
-        except Exception:  # noqa: BLE001 - whatever a damaged message raises goes to the test
-            connection.send((False, traceback.format_exc()))
+        except Exception as error:  # noqa: BLE001 - whatever a message raises goes to the test
+            connection.send((False, error))
             continue
         if message is None:
             return
@@ -78,4 +77,4 @@ class Echo:
         fine, result = self._here.recv()
         if fine:
             return result
-        raise result if isinstance(result, BaseException) else AssertionError(result)
+        raise result

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import re
 import threading
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,8 +93,7 @@ def test_a_name_a_stranger_has_is_left_to_the_stranger(zone):
     try:
         array = zone.alloc("x", 4)
         array[:] = 9
-        assert array.shm.name.startswith("th")
-        assert array.shm.name != stranger.name
+        assert re.fullmatch(r"th[0-9a-f]{8}_[0-9a-v]{12}", array.shm.name)
         assert stranger.buf[0] == 1
         zone.cleanup()
         assert probe(stranger.name) is not None
@@ -250,6 +251,32 @@ def test_what_is_freed_but_viewed_still_counts(directory):
         gc.collect()
         assert zone.stats().lingering == 0
         zone.alloc("c", 1)
+
+
+def mapped(name):
+    return name in Path("/proc/self/maps").read_text()
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        lambda a: a.astype("f4"),
+        lambda a: a[[1, 2]],
+        lambda a: a[a == 0],
+        lambda a: a + 1,
+        lambda a: np.zeros_like(a),
+    ],
+)
+def test_results_do_not_keep_a_freed_segment_mapped(zone, derive):
+    array = zone.alloc("x", 100)
+    name = array.shm.name
+    result = derive(array)
+    assert mapped(name)
+    del array
+    zone.free("x")
+    gc.collect()
+    assert not mapped(name)
+    assert result.size
 
 
 def test_stats_add_up(zone):

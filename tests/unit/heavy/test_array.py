@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import secrets
 from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
@@ -227,7 +228,7 @@ def test_it_stays_valid_when_the_standard_segment_is_closed(plain):
 
 
 def test_a_reused_name_is_never_taken_for_the_old_segment():
-    name = "theus_test_reused"
+    name = f"theus_test_reused_{secrets.token_hex(4)}"
     first = SharedMemory(name, create=True, size=4096)
     old = ShmArray(np.ndarray((4,), "f8", buffer=first.buf), shm=first)
     old[:] = 1

@@ -133,7 +133,7 @@ def test_more_than_there_is_is_a_clear_error_and_leaves_nothing():
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))  # whatever happens
         room = os.statvfs("/dev/shm")
         asked = room.f_blocks * room.f_frsize + (1 << 30)
-        name = "theus:0123456789abcdef:4:huge"
+        name = f"theus:{os.urandom(8).hex()}:4:huge"
         try:
             Segment(name, asked)
         except HeavyZoneFullError as error:
@@ -151,11 +151,11 @@ def test_more_than_there_is_is_a_clear_error_and_leaves_nothing():
 def test_a_reservation_that_fails_half_way_leaves_nothing():
     done = run_isolated(
         """
-        import resource
+        import os, resource
         from theus.errors import HeavyZoneFullError
         from theus.heavy.segment import Segment, probe
         resource.setrlimit(resource.RLIMIT_FSIZE, (20 << 20, resource.RLIM_INFINITY))
-        name = "theus:0123456789abcdef:1:limited"
+        name = f"theus:{os.urandom(8).hex()}:1:limited"
         try:
             Segment(name, 30 << 20)
         except HeavyZoneFullError as error:
@@ -169,12 +169,12 @@ def test_a_reservation_that_fails_half_way_leaves_nothing():
 def test_signals_do_not_stop_a_reservation():
     done = run_isolated(
         """
-        import signal
+        import os, signal
         from theus.heavy.segment import Segment
         ticks = []
         signal.signal(signal.SIGALRM, lambda *_: ticks.append(1))
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-        segment = Segment("theus:0123456789abcdef:2:ticked", 64 << 20)
+        segment = Segment(f"theus:{os.urandom(8).hex()}:2:ticked", 64 << 20)
         segment.unlink()
         signal.setitimer(signal.ITIMER_REAL, 0)
         print(len(segment.buf), bool(ticks))
@@ -241,12 +241,12 @@ def test_descriptors_per_segment(name):
 def test_an_error_while_mapping_leaves_no_name():
     done = run_isolated(
         """
-        import resource
+        import os, resource
         from theus.heavy.segment import Segment, probe
         from theus.errors import HeavyZoneFullError
         used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + (32 << 20), resource.RLIM_INFINITY))
-        name = "theus:0123456789abcdef:3:unmapped"
+        name = f"theus:{os.urandom(8).hex()}:3:unmapped"
         try:
             Segment(name, 64 << 20)
         except HeavyZoneFullError as error:
