@@ -237,5 +237,5 @@ def _count_groups(
             "dep_minutes": int(minutes[code]),
             "arrivals": histograms[code].copy(),
         }
-        for code in np.flatnonzero(count)
+        for code in np.flatnonzero(count).tolist()
     }

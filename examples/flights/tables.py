@@ -151,7 +151,8 @@ def load_tables(folder: Path) -> Tables:
 def hour_key(table: NDArray[np.void]) -> NDArray[np.int64]:
     """The place of each row's (origin, month, day, hour) in the weather index."""
     months = table["origin"].astype(np.int64) * 12 + (table["month"] - 1)
-    return (months * 31 + (table["day"] - 1)) * 24 + table["hour"]
+    keys: NDArray[np.int64] = (months * 31 + (table["day"] - 1)) * 24 + table["hour"]
+    return keys
 
 
 def weather_index(weather: NDArray[np.void], origins: int) -> NDArray[np.int32]:
