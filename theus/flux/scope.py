@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from theus.errors import FluxError
 from theus.flux.expressions import ROOTS
-from theus.flux.expressions.kinds import MAPPING, NULL, RECORD, fields_of, kind_of, name_of
+from theus.flux.expressions.kinds import (
+    MAPPING,
+    MAPPINGS,
+    NULL,
+    RECORD,
+    fields_of,
+    kind_of,
+    name_of,
+)
 
 __all__ = ["Scope"]
 
@@ -59,13 +67,15 @@ class Scope:
         which has nothing; or a callable without arguments that returns one of these.
     """
 
-    __slots__ = ("_current",)
+    __slots__ = ("_current", "_is_mapping", "_type")
 
     def __init__(self, context: object) -> None:
         if callable(context) and not any(_has(context, root) for root in ROOTS):
             self._current: Callable[[], object] = context
         else:
             self._current = lambda: context
+        self._type: type | None = None
+        self._is_mapping = False
 
     def roots(self, wanted: Iterable[str]) -> dict[str, Any]:
         """A new dict with a mapping for every root in `wanted`, all of one moment."""
@@ -73,21 +83,23 @@ class Scope:
         if not names:
             return {}
         holder = self._current()
-        return {name: _root(holder, name) for name in names}
+        if type(holder) is not self._type:
+            self._type = type(holder)
+            self._is_mapping = isinstance(holder, Mapping)
+        return {name: _root(holder, self._is_mapping, name) for name in names}
 
 
 def _has(holder: object, root: str) -> bool:
     return any(hasattr(holder, spelling) for spelling in _SPELLINGS[root])
 
 
-def _root(holder: object, root: str) -> Mapping[Any, Any]:
+def _root(holder: Any, is_mapping: bool, root: str) -> Mapping[Any, Any]:
     """The mapping behind a root; an empty one if the context has none."""
     refused: object = None
     for spelling in _SPELLINGS[root]:
-        if isinstance(holder, Mapping):
-            value = holder.get(spelling)
-        else:
-            value = getattr(holder, spelling, None)
+        value: Any = holder.get(spelling) if is_mapping else getattr(holder, spelling, None)
+        if type(value) in MAPPINGS:
+            return value  # type: ignore[no-any-return]
         found = _as_mapping(value, fields=root in ("domain", "global"))
         if found is not None:
             return found

@@ -18,6 +18,7 @@ from theus.flux.expressions.kinds import (
     LIST,
     MAPPINGS,
     SCALARS,
+    SIZED,
     TEXT,
     TUPLE,
     kind_of,
@@ -210,14 +211,16 @@ def _length(part: Expr, measured: Closure, site: Site) -> Closure:
     if (field := _root_field(part)) is not None:
         return _length_of_field(*field, measured, site)
 
-    def run(names: Names) -> int:
-        value = measured(names)
-        kind = type(value)
-        if kind is list or kind is str or kind is dict:
-            return len(value)
-        return size_of(value, site)
+    return lambda names: _size(measured(names), site)
 
-    return run
+
+def _size(value: Any, site: Site) -> int:
+    if type(value) in SIZED:
+        try:
+            return len(value)
+        except OverflowError:
+            pass
+    return size_of(value, site)
 
 
 def _length_of_field(root: str, field: str, missing: Closure, site: Site) -> Closure:
@@ -226,9 +229,7 @@ def _length_of_field(root: str, field: str, missing: Closure, site: Site) -> Clo
             value = names[root][field]
         except LookupError:
             value = missing(names)
-        if type(value) is list:
-            return len(value)
-        return size_of(value, site)
+        return len(value) if type(value) is list else _size(value, site)
 
     return run
 

@@ -17,8 +17,23 @@ from typing import Any, Final
 from uuid import UUID
 
 __all__ = [
-    "LIST", "MAPPING", "MAPPINGS", "NULL", "NUMBER", "OPAQUE", "PLAIN", "RECORD", "SCALARS",
-    "SET", "TEXT", "TUPLE", "fields_of", "kind_of", "name_of", "settled",
+    "LIST",
+    "MAPPING",
+    "MAPPINGS",
+    "NULL",
+    "NUMBER",
+    "OPAQUE",
+    "PLAIN",
+    "RECORD",
+    "SCALARS",
+    "SET",
+    "SIZED",
+    "TEXT",
+    "TUPLE",
+    "fields_of",
+    "kind_of",
+    "name_of",
+    "settled",
 ]  # fmt: skip
 
 NULL: Final = "null"
@@ -47,6 +62,8 @@ _KEPT: Final = 1_024
 _kinds: dict[type, str] = dict(_EXACT)
 MAPPINGS: Final[set[type]] = {dict}
 """Types found to be mappings, for a quick look."""
+SIZED: Final[set[type]] = {str, list, tuple, dict, set, frozenset}
+"""Types found to be containers, for a quick look."""
 SCALARS: Final[frozenset[type]] = frozenset([type(None), bool, int, float, str])
 """Types whose ``==`` needs no thought."""
 
@@ -109,10 +126,13 @@ def _classified(cls: type) -> str:
         if len(_kinds) >= _KEPT:
             _kinds.clear()
             _kinds.update(_EXACT)
-            MAPPINGS.intersection_update([dict])
+            MAPPINGS.intersection_update(_EXACT)
+            SIZED.intersection_update(_EXACT)
         _kinds[cls] = kind
         if kind is MAPPING:
             MAPPINGS.add(cls)
+        if kind in (LIST, TUPLE, MAPPING, SET):
+            SIZED.add(cls)
     return kind
 
 
