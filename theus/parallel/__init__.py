@@ -6,8 +6,9 @@ Names are resolved on first use: importing this package alone loads neither nump
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from theus._lazy import lazy
 
 if TYPE_CHECKING:
     from theus.parallel.backend import (
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
     from theus.parallel.backends.threads import ThreadPool
     from theus.parallel.context import ParallelContext
     from theus.parallel.parcel import Outcome, Parcel
+    from theus.parallel.probe import INTERPRETERS_SUPPORTED
     from theus.parallel.remote import RemoteTraceback
-
-    INTERPRETERS_SUPPORTED: bool
 
 __all__ = [
     "INTERPRETERS_SUPPORTED",
@@ -44,34 +44,22 @@ __all__ = [
     "make_pool",
 ]
 
-_HOMES = {
-    "BackendEntry": "backend",
-    "Capabilities": "backend",
-    "InlinePool": "backends.inline",
-    "Outcome": "parcel",
-    "ParallelContext": "context",
-    "Parcel": "parcel",
-    "PoolBackend": "backend",
-    "PoolStats": "backend",
-    "ProcessPool": "backends.processes",
-    "RemoteTraceback": "remote",
-    "ThreadPool": "backends.threads",
-    "available_backends": "backend",
-    "make_pool": "backend",
-}
-
-
-def __getattr__(name: str) -> Any:
-    value: Any
-    if name == "INTERPRETERS_SUPPORTED":
-        value = import_module("theus.parallel.probe").interpreters_supported()
-    elif name in _HOMES:
-        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "INTERPRETERS_SUPPORTED": "theus.parallel.probe",
+        "BackendEntry": "theus.parallel.backend",
+        "Capabilities": "theus.parallel.backend",
+        "InlinePool": "theus.parallel.backends.inline",
+        "Outcome": "theus.parallel.parcel",
+        "ParallelContext": "theus.parallel.context",
+        "Parcel": "theus.parallel.parcel",
+        "PoolBackend": "theus.parallel.backend",
+        "PoolStats": "theus.parallel.backend",
+        "ProcessPool": "theus.parallel.backends.processes",
+        "RemoteTraceback": "theus.parallel.remote",
+        "ThreadPool": "theus.parallel.backends.threads",
+        "available_backends": "theus.parallel.backend",
+        "make_pool": "theus.parallel.backend",
+    },
+)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import logging
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["interpreters_problem", "interpreters_supported"]
+__all__ = ["INTERPRETERS_SUPPORTED", "interpreters_problem", "interpreters_supported"]
+
+if TYPE_CHECKING:
+    INTERPRETERS_SUPPORTED: bool
 
 _log = logging.getLogger("theus.parallel")
 _NEEDED = ("pickle", "theus.parallel.run")
@@ -41,3 +45,11 @@ def interpreters_supported() -> bool:
     if problem is not None:
         _log.info("sub-interpreters are not used: %s", problem)
     return problem is None
+
+
+def __getattr__(name: str) -> bool:
+    """``INTERPRETERS_SUPPORTED`` is found out when it is first asked for."""
+    if name != "INTERPRETERS_SUPPORTED":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = interpreters_supported()
+    return found

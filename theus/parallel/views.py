@@ -103,7 +103,7 @@ class _View:
     def __eq__(self, other: object) -> bool:
         return bool(self._data == _plain(other))
 
-    def _deny(self, *_: Any) -> NoReturn:
+    def _deny(self, *_: Any, **__: Any) -> NoReturn:
         _refuse(self._path)
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:

@@ -78,7 +78,7 @@ def test_a_coroutine_is_run_to_its_end(any_pool):
 
 
 def test_an_error_is_the_error_of_the_task(any_pool):
-    with pytest.raises(ValueError, match="^wrong$"):
+    with pytest.raises(ValueError, match=r"^wrong$"):
         any_pool.submit(tasks.fail, "wrong").result(WAIT)
     with pytest.raises(KeyError, match="outer"):
         any_pool.submit(tasks.fail_with_cause).result(WAIT)

@@ -93,7 +93,7 @@ def test_functions_under_other_names_are_found(processes):
 
 def test_arguments_that_cannot_travel_are_named(processes):
     lock = threading.Lock()
-    with pytest.raises(NotTransferableError, match="argument 1 of task .*pool_tasks.add"):
+    with pytest.raises(NotTransferableError, match=r"argument 1 of task .*pool_tasks.add"):
         processes.submit(tasks.add, 1, lock)
     with pytest.raises(NotTransferableError, match="argument 'right'") as caught:
         processes.submit(tasks.add, 1, right={"deep": [lock]})
@@ -107,13 +107,13 @@ def test_arguments_that_cannot_travel_are_named(processes):
         processes.submit(
             Parcel(tasks.use_context, (1,), context=ParallelContext({"lock": lock}), name="summing")
         )
-    with pytest.raises(NotTransferableError, match="argument 0.*ProcessPool cannot be pickled"):
+    with pytest.raises(NotTransferableError, match=r"argument 0.*ProcessPool cannot be pickled"):
         processes.submit(tasks.take, processes)
     assert processes.stats().pending == 0
 
 
 def test_results_that_cannot_travel_fail_their_task(processes):
-    with pytest.raises(NotTransferableError, match="the result of task .*return_lock") as caught:
+    with pytest.raises(NotTransferableError, match=r"the result of task .*return_lock") as caught:
         processes.submit(tasks.return_lock).result(WAIT)
     assert caught.value.name == "lock"
     assert isinstance(caught.value.__cause__, RemoteTraceback)
