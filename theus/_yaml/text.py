@@ -15,6 +15,7 @@ __all__ = ["FORBIDDEN", "LINE_ENDS", "Position", "Problem", "Text", "failure", "
 LINE_ENDS: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WIDTH: Final = 96
+_LONGEST: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ class Text:
         return f"{margin}{shown}\n{' ' * 6}| {' ' * (column - start)}{carets}"
 
     def problem(self, position: Position, message: str, length: int = 1) -> Problem:
+        if len(message) > _LONGEST:
+            message = f"{message[:_LONGEST]}..."
         return Problem(position, message, self.excerpt(position, length))
 
     def fail(self, position: Position, message: str) -> NoReturn:

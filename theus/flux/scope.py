@@ -20,6 +20,7 @@ from theus.flux.expressions.kinds import (
     kind_of,
     name_of,
 )
+from theus.flux.expressions.values import as_root
 
 __all__ = ["Scope"]
 
@@ -117,7 +118,7 @@ def _as_mapping(value: Any, *, fields: bool) -> Mapping[Any, Any] | None:
     """`value` if it is a mapping; with `fields`, an object's public fields as one."""
     kind = kind_of(value)
     if kind is MAPPING:
-        return value  # type: ignore[no-any-return]
+        return as_root(value)
     if not fields or kind is NULL or isinstance(value, _PLAIN):
         return None
     declared = fields_of(type(value)) if kind is RECORD else None

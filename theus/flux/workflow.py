@@ -42,7 +42,7 @@ class WorkflowEngine:
     SettingsError
         If `max_ops` is not a positive integer.
 
-    What `context` may be: a mapping with ``domain``, ``global``, ``signal``; an object with
+    What `ctx` may be: a mapping with ``domain``, ``global``, ``signal``; an object with
     such attributes; or a callable without arguments that returns the present one. It is only
     read, and by conditions only.
 
@@ -122,7 +122,7 @@ class WorkflowEngine:
 
     # --- running --------------------------------------------------------------------------
 
-    def execute(self, context: Any, executor: Executor) -> list[str]:
+    def execute(self, ctx: Any, executor: Executor) -> list[str]:
         """Run the workflow on this thread: the names of the processes run, in order.
 
         Branches of a parallel loop go to the executor's ``map`` as lists of
@@ -137,11 +137,11 @@ class WorkflowEngine:
         ReentryError
             If a run of this engine is under way, or a process returned an awaitable.
         """
-        with self._running(context) as run:
+        with self._running(ctx) as run:
             Driver(executor).drive(walk_workflow(self._workflow, run))
         return run.trace
 
-    async def execute_async(self, context: Any, executor: Executor) -> list[str]:
+    async def execute_async(self, ctx: Any, executor: Executor) -> list[str]:
         """Run the workflow on the event loop; the executor may return awaitables.
 
         Branches of a parallel loop are tasks. Raises what `execute` raises; a cancelled run
@@ -149,27 +149,27 @@ class WorkflowEngine:
         """
         from theus.flux.driving_async import AsyncDriver
 
-        with self._running(context) as run:
+        with self._running(ctx) as run:
             await AsyncDriver(executor, self._machine).drive(walk_workflow(self._workflow, run))
         return run.trace
 
-    def simulate(self, context: Any = None) -> list[str]:
+    def simulate(self, ctx: Any = None) -> list[str]:
         """The names of the processes that a run would call now, without calling any.
 
         Conditions are followed. Since nothing runs, the state stays as it is; a loop whose
         condition reads the state is therefore walked once, and one that nothing can end
         raises SafetyTripError. The state machine is not touched.
         """
-        run = Run(Scope(context), Budget(self._max_ops), dry=True, debug=self._debug)
+        run = Run(Scope(ctx), Budget(self._max_ops), dry=True, debug=self._debug)
         look(walk_workflow(self._workflow, run))
         return run.trace
 
     @contextmanager
-    def _running(self, context: Any) -> Iterator[Run]:
+    def _running(self, ctx: Any) -> Iterator[Run]:
         """From `Running` to `Complete`, or to `Failed` with whatever goes wrong."""
         self._machine.begin()
         try:
-            yield Run(Scope(context), Budget(self._max_ops), debug=self._debug)
+            yield Run(Scope(ctx), Budget(self._max_ops), debug=self._debug)
         except BaseException:
             self._machine.move(FSMState.Failed)
             raise

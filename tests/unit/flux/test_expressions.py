@@ -7,13 +7,14 @@ import copy
 import json
 import pickle
 import sys
-from collections import OrderedDict, UserDict, UserList
+from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import attrs
 import numpy as np
@@ -525,6 +526,11 @@ def test_records_show_their_fields_only(record):
     assert refused("domain.order['_secret']", context).kind == "not-allowed"
 
 
+class Pair(NamedTuple):
+    left: int
+    right: int
+
+
 class Level(IntEnum):
     HIGH = 3
 
@@ -580,6 +586,34 @@ def test_moments_and_decimals_can_be_compared():
     assert refused("domain.odd < 1", context).kind == "type"
     assert refused("domain.at < domain.d1", context).kind == "type"
     assert refused("domain.d1 + 1", context).kind == "type"
+
+
+def test_what_makes_up_missing_keys_is_not_made_to():
+    for counted in (defaultdict(list, a=[1]), Counter(a=1)):
+        for context in ({"domain": counted}, {"domain": {"d": counted}}):
+            path = "domain" if context["domain"] is counted else "domain.d"
+            assert value_of(f"len({path}.a) == 1" if counted["a"] == [1] else f"{path}.a", context)
+            for text in (f"{path}.x", f"len({path}.x)", f"{path}.x > 1", f"{path}['x']"):
+                assert refused(text, context).kind == "unknown-path"
+            assert value_of(f"{path}.get('x', 5)", context) == 5
+            assert value_of(f"{path} == {{'b': 1}} or 'x' in {path}", context) is False
+            assert list(counted) == ["a"]
+
+
+def test_sequences_that_have_no_slices():
+    context = {"domain": {"q": deque([1, 2, 3]), "r": range(10**12), "p": Pair(1, 2)}}
+    assert value_of("domain.q[1:] + domain.q[:1]", context) == [2, 3, 1]
+    assert value_of("domain.r[5:7]", context) == [5, 6]
+    assert value_of("domain.p[0:1] == (1,) and domain.p[1] == 2", context) is True
+    assert refused("domain.r[5:]", context).kind == "limit"
+    assert refused("domain.p.left", context).kind == "type"
+
+
+def test_what_is_made_in_one_evaluation_is_bounded():
+    assert refused("[" + f"[1] * {RESULT}, " * 11 + "]").kind == "limit"
+    assert refused(
+        "[" + "domain.l[0:100000], " * 11 + "]", {"domain": {"l": [1] * RESULT}}
+    ).kind == ("limit")
 
 
 def test_missing_roots_are_empty():

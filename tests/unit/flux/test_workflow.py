@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType, SimpleNamespace
@@ -420,6 +421,15 @@ class State:
 def test_contexts_of_all_forms(context):
     assert WorkflowEngine(LOOK).execute(context, nothing) == ["a"]
     assert WorkflowEngine(LOOK).simulate(context) == ["a"]
+
+
+def test_looking_adds_nothing_to_the_context():
+    context = {"domain": defaultdict(list), "global": {"d": defaultdict(list)}}
+    for condition in ("domain.x", "len(domain['x']) > 1", "global.d.x == 1", "global['d']['x']"):
+        engine = WorkflowEngine(f"steps:\n- flux: if\n  condition: {condition}\n  then: [a]")
+        with pytest.raises(FluxError, match="unknown-path"):
+            engine.simulate(context)
+    assert context == {"domain": {}, "global": {"d": {}}}
 
 
 def test_a_context_may_have_nothing():

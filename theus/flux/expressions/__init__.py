@@ -22,6 +22,7 @@ from theus.flux.expressions.functions import FUNCTIONS
 from theus.flux.expressions.grammar import parse
 from theus.flux.expressions.nodes import Constant, Expr, Item, Name
 from theus.flux.expressions.tokens import RESERVED
+from theus.flux.expressions.values import as_root
 
 __all__ = ["KINDS", "ROOTS", "Expression", "compile_expression", "is_free_name"]
 
@@ -70,7 +71,7 @@ class Expression:
 
     def __call__(self, roots: Mapping[str, Any]) -> Any:
         """The value, with `roots` (mappings by name); a missing root is an empty mapping."""
-        return self.evaluate({name: roots.get(name, {}) for name in self.names})
+        return self.evaluate({name: as_root(roots.get(name, {})) for name in self.names})
 
 
 def compile_expression(

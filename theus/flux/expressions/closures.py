@@ -44,6 +44,7 @@ from theus.flux.expressions.nodes import (
 from theus.flux.expressions.quick import FIELDS, VALUES
 from theus.flux.expressions.values import (
     Names,
+    charge,
     contains,
     equal,
     item,
@@ -173,7 +174,11 @@ def _slice(part: Slice, source: Source) -> Closure:
         first, last, _ = slice(*bounds).indices(size_of(value, site))
         if last - first > RESULT:
             site.fail("limit", f"A result of more than {RESULT:,} elements or characters.")
-        return list(value[first:last]) if kind is LIST else value[first:last]
+        charge(names, max(0, last - first), site)
+        if type(value) in (str, list, tuple):
+            return value[first:last]
+        found = [value[index] for index in range(first, last)]
+        return tuple(found) if kind is TUPLE else found
 
     return run
 
@@ -258,7 +263,14 @@ def _binary(part: Binary, source: Source) -> Closure:
     left, right = _below(part, source)
     site = _site(part, source)
     apply = BINARY[part.symbol]
-    return lambda names: apply(left(names), right(names), site)
+
+    def run(names: Names) -> Any:
+        value = apply(left(names), right(names), site)
+        if type(value) in SIZED:
+            charge(names, len(value), site)
+        return value
+
+    return run
 
 
 def _boolean(part: Boolean, source: Source) -> Closure:

@@ -61,7 +61,7 @@ _KEPT: Final = 1_024
 
 _kinds: dict[type, str] = dict(_EXACT)
 MAPPINGS: Final[set[type]] = {dict}
-"""Types found to be mappings, for a quick look."""
+"""Types found to be mappings, for a quick look; none that makes up what is missing."""
 SIZED: Final[set[type]] = {str, list, tuple, dict, set, frozenset}
 """Types found to be containers, for a quick look."""
 SCALARS: Final[frozenset[type]] = frozenset([type(None), bool, int, float, str])
@@ -129,7 +129,7 @@ def _classified(cls: type) -> str:
             MAPPINGS.intersection_update(_EXACT)
             SIZED.intersection_update(_EXACT)
         _kinds[cls] = kind
-        if kind is MAPPING:
+        if kind is MAPPING and not hasattr(cls, "__missing__"):
             MAPPINGS.add(cls)
         if kind in (LIST, TUPLE, MAPPING, SET):
             SIZED.add(cls)

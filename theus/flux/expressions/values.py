@@ -6,7 +6,7 @@ the evaluation, too, which hold the count of elements visited so far.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final, NoReturn
 
@@ -15,6 +15,7 @@ from theus.flux.expressions.faults import Site
 from theus.flux.expressions.kinds import (
     LIST,
     MAPPING,
+    MAPPINGS,
     NULL,
     NUMBER,
     OPAQUE,
@@ -90,13 +91,49 @@ def looked_up(value: Any, key: Any, site: Site) -> Any:
     """The item of a mapping or record under `key`, or ABSENT."""
     key = _key(key, site)
     if kind_of(value) is MAPPING:
-        try:
-            return value[key]
-        except LookupError:
-            return ABSENT
+        return _found(value, key)
     if type(key) is not str or key not in _fields(value):
         return ABSENT
     return getattr(value, key, ABSENT)
+
+
+def _found(mapping: Any, key: Any) -> Any:
+    """The item, or ABSENT; ``__missing__`` is not called, for it may add the key."""
+    if type(mapping) not in MAPPINGS and key not in mapping:
+        return ABSENT
+    try:
+        return mapping[key]
+    except LookupError:
+        return ABSENT
+
+
+class _Present(Mapping[Any, Any]):
+    """A mapping with a ``__missing__``, read without it."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: Mapping[Any, Any]) -> None:
+        self._inner = inner
+
+    def __getitem__(self, key: Any) -> Any:
+        found = _found(self._inner, key)
+        if found is ABSENT:
+            raise KeyError(key)
+        return found
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._inner
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._inner)
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+
+def as_root(mapping: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """What a root may stand for: a mapping whose items are only read."""
+    return _Present(mapping) if hasattr(type(mapping), "__missing__") else mapping
 
 
 def item(value: Any, key: Any, site: Site) -> Any:
@@ -199,9 +236,8 @@ def _same_object(left: Any, right: Any, site: Site) -> bool:
 
 def _equal_mappings(left: Any, right: Any, names: Names, site: Site, level: int) -> bool:
     for key in left:
-        try:
-            mine, theirs = left[key], right[key]
-        except LookupError:
+        mine, theirs = _found(left, key), _found(right, key)
+        if mine is ABSENT or theirs is ABSENT:
             return False
         if not equal(mine, theirs, names, site, level):
             return False
