@@ -2,6 +2,7 @@ from typing import Any, Final, final
 
 from theus._core.delta import Op
 
+__pyx_capi__: Final[dict[str, object]]
 NUMBERS: Final[frozenset[type]]
 
 @final

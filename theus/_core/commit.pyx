@@ -63,6 +63,7 @@ cdef enum Judgement:
     FORGOTTEN = 2
     STALE = 3
     CLOSED = 4
+    IDLE = 5
 
 # What commuting operations may meet: types whose arithmetic runs no user code under the lock.
 NUMBERS = frozenset((
@@ -209,12 +210,14 @@ cdef int prepare_keys(Footprint tx, Plan plan, Draft draft) except -1:
             plan.ops.append(make_op(OP_SET, node, link, key, new))
         elif same_leaf(<object>base, new):
             tx.note(node, <PyObject*>key, KEY)
-        elif not replace_inside(tx, plan, link, key, <object>base, new):
+        elif not replace_inside(tx, plan, node, link, key, <object>base, new):
             plan.ops.append(make_op(OP_SET, node, link, key, new))
     return 0
 
 
-cdef bint replace_inside(Footprint tx, Plan plan, Link link, object key, object old, object new) except -1:
+cdef bint replace_inside(
+    Footprint tx, Plan plan, Node parent, Link link, object key, object old, object new
+) except -1:
     """Turn the replacement of a container by one of the same kind into changes inside it.
 
     The whole old container counts as read then, so what is there after the commit is exactly
@@ -227,6 +230,7 @@ cdef bint replace_inside(Footprint tx, Plan plan, Link link, object key, object 
     inner = Link.__new__(Link)
     inner.parent = link
     inner.key = key
+    tx.note(parent, <PyObject*>key, KEY)
     tx.note(<Node>old, NULL, DEEP)
     diff_nodes(tx, plan, inner, <Node>old, <Node>new)
     if len(plan.ops) != before:
@@ -263,7 +267,7 @@ cdef int diff_nodes(Footprint tx, Plan plan, Link link, Node old, Node new) exce
         for index in range(len(new.seq)):
             before = <object>item_at(old, index, tx.ver)
             after = new.seq[index]
-            if not same_leaf(before, after) and not replace_inside(tx, plan, link, index, before, after):
+            if not same_leaf(before, after) and not replace_inside(tx, plan, old, link, index, before, after):
                 plan.ops.append(make_op(OP_ITEM, old, link, index, after))
         return 0
     for key in keys_at(old, tx.ver):
@@ -275,7 +279,7 @@ cdef int diff_nodes(Footprint tx, Plan plan, Link link, Node old, Node new) exce
             continue
         base = value_at(old, key, tx.ver)
         if not same_leaf(<object>base, <object>value) and not replace_inside(
-            tx, plan, link, key, <object>base, <object>value
+            tx, plan, old, link, key, <object>base, <object>value
         ):
             plan.ops.append(make_op(OP_SET, old, link, key, <object>value))
     for key, after in new.cur.items():
@@ -295,7 +299,7 @@ cdef int prepare_list(Footprint tx, Plan plan, Draft draft) except -1:
         base = item_at(node, index, tx.ver)
         if same_leaf(<object>base, new):
             tx.note(node, <PyObject*>index, KEY)
-        elif not replace_inside(tx, plan, link, index, <object>base, new):
+        elif not replace_inside(tx, plan, node, link, index, <object>base, new):
             plan.ops.append(make_op(OP_ITEM, node, link, index, new))
     if draft.cut:
         plan.ops.append(make_op(OP_CUT, node, link, draft.keep, None))
@@ -334,9 +338,34 @@ cdef int prepare_whole(Footprint tx, Plan plan, Draft draft, Link link) except -
 # --- validate ----------------------------------------------------------------------------------
 
 
+cdef bint loses_changes(Op op, u64 ver) except -1:
+    """Whether the operation would replace or remove a container that changed inside."""
+    cdef PyObject* value
+    cdef Py_ssize_t index
+    if op.node.kind != LIST:
+        value = PyDict_GetItemWithError(op.node.cur, op.key)
+        return value is not NULL and is_node(value) and (<Node>value).tree > ver
+    if op.code == OP_ITEM:
+        index = op.key
+        if index >= len(op.node.seq):
+            return True
+        item = op.node.seq[index]
+        return type(item) is Node and (<Node>item).tree > ver
+    kept = {id(item) for item in op.new or () if type(item) is Node}
+    for index in range(op.key if op.code == OP_CUT else 0, len(op.node.seq)):
+        item = op.node.seq[index]
+        if type(item) is Node and (<Node>item).tree > ver and id(item) not in kept:
+            return True
+    return False
+
+
 cdef bint op_conflicts(Op op, u64 ver) except -1:
     cdef int code = op.code
-    if op.node.mtime <= ver or code >= OP_INCR or code == OP_TAIL:
+    if code >= OP_INCR or code == OP_TAIL or op.node.tree <= ver:
+        return False
+    if loses_changes(op, ver):
+        return True
+    if op.node.mtime <= ver:
         return False
     if code == OP_ITEM:
         return index_changed(op.node, op.key, ver)
@@ -479,9 +508,32 @@ cdef double now() noexcept:
     return moment.tv_sec + moment.tv_nsec * 1e-9
 
 
-cdef int compute(Plan plan) except -1:
-    """Values of commuting operations on the newest content. May refuse; changes nothing."""
+cdef int drop_idle(Plan plan) except -1:
+    """Leave out commuting operations that change nothing on the newest content."""
     cdef Op op
+    cdef PyObject* value
+    cdef list kept = []
+    for item in plan.ops:
+        op = <Op>item
+        if op.code >= OP_INCR:
+            value = PyDict_GetItemWithError(op.node.cur, op.key)
+            there = value is not NULL and not is_tomb(value)
+            if op.code == OP_ADD and there or op.code == OP_DISCARD and not there:
+                continue
+            if op.code < OP_ADD and there and same_leaf(<object>value, op.value):
+                continue
+        kept.append(op)
+    plan.ops = kept
+    return 0
+
+
+cdef bint compute(Plan plan) except -1:
+    """Values of commuting operations on the newest content; whether there are any.
+
+    May refuse; changes nothing.
+    """
+    cdef Op op
+    cdef bint some = False
     cdef PyObject* value
     for item in plan.ops:
         op = <Op>item
@@ -496,9 +548,11 @@ cdef int compute(Plan plan) except -1:
                     f"{type(op.new).__name__}: not a number, date or text"
                 )
             op.value = commute(op.code, old, op.new, op.path)
+            some = True
         else:
             op.value = (<list>op.new).copy() if op.code == OP_LIST else op.new
-    return 0
+            some = some or op.code != OP_LIST
+    return some
 
 
 cdef int install(Footprint tx, Plan plan, object chain, u64 asserted, bint strict) except -1:
@@ -514,7 +568,6 @@ cdef int install(Footprint tx, Plan plan, object chain, u64 asserted, bint stric
     cdef bint collecting
     record = DeltaRecord.__new__(DeltaRecord)
     record.process = tx.process
-    record.held = plan.ops[0] if len(plan.ops) == 1 else plan.ops
     record.time = now()
     collecting = PyGC_Disable() != 0
     try:
@@ -531,6 +584,9 @@ cdef int install(Footprint tx, Plan plan, object chain, u64 asserted, bint stric
             PyGC_Enable()
     if verdict == CLOSED:
         return FENCED
+    if verdict == IDLE:
+        plan.version = tx.ver
+        return release(tx, plan)
     if verdict != FRESH:
         raise conflict_error(tx, plan, tx.ver if verdict == STALE else asserted, verdict == FORGOTTEN)
     return DONE
@@ -559,7 +615,10 @@ cdef int judge(Footprint tx, Plan plan, object chain, u64 asserted, bint strict)
     if verdict != FRESH:
         store.conflicts += 1
         return verdict
-    compute(plan)
+    if compute(plan):
+        drop_idle(plan)
+        if not plan.ops:
+            return IDLE
     if store.alive > (0 if tx.snap.gone else 1) and not store.reserve(record_count(plan)):
         raise MemoryError()
     return FRESH
@@ -584,6 +643,7 @@ cdef object apply_all(Store store, Snap own, Plan plan, DeltaRecord record):
     cdef list trash = None
     if own is not None and not own.gone:
         store.unlink(own)
+    record.held = plan.ops[0] if len(plan.ops) == 1 else plan.ops
     stamp_trees(plan, ver)
     for item in plan.ops:
         op = <Op>item

@@ -54,8 +54,8 @@ class Spec:
     def services(self) -> _Services: ...
     def __init__(
         self,
-        *,
         name: str,
+        *,
         func: Callable[..., Any],
         contract: ProcessContract,
         is_async: bool,
@@ -74,6 +74,7 @@ class Spec:
 
 @disjoint_base
 class SignalWriter:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def __setitem__(self, topic: str, payload: Any, /) -> None: ...
     def __setattr__(self, topic: str, payload: Any, /) -> None: ...
     def __getitem__(self, topic: str, /) -> Any: ...
@@ -83,6 +84,7 @@ class SignalWriter:
 
 @disjoint_base
 class ProcessContext:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     @property
     def tx(self) -> Transaction: ...
     @property

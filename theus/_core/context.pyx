@@ -17,7 +17,7 @@ cdef class Spec:
     `logger(name)` and `heavy(guard)`.
     """
 
-    def __init__(self, *, name, func, contract, is_async, parallel, pure, serializable,
+    def __init__(self, name, *, func, contract, is_async, parallel, pure, serializable,
                  write_timeout_ms, Position pos not None, Position out_pos not None, single,
                  outputs, accepts, errors, services):
         self.name = name

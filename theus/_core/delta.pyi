@@ -4,6 +4,7 @@ from typing import Any, Final, final
 
 from theus._core.node import Node
 
+__pyx_capi__: Final[dict[str, object]]
 CODE_NAMES: Final[tuple[str, ...]]
 
 @final

@@ -3,6 +3,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, final
 
 from typing_extensions import disjoint_base
 
+__pyx_capi__: Final[dict[str, object]]
 MAX_DEPTH: Final[int]
 MAX_CONTAINERS: Final[int]
 RESERVED: Final[dict[str, None]]

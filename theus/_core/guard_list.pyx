@@ -48,6 +48,7 @@ cdef class ListIter:
 
 
 @cython.final
+@cython.collection_type("sequence")
 cdef class ListGuard(Guard):
     """A list of the state inside a process: a list, transactional.
 
@@ -89,6 +90,7 @@ cdef class ListGuard(Guard):
         cdef Draft draft = self.draft
         cdef PyObject* value
         cdef Py_ssize_t kept
+        cdef object key
         if draft is not None:
             if draft.full is not None:
                 return self.shown(index, draft.full[index])

@@ -14,6 +14,7 @@ cdef class KeyedGuard(Guard):
     cdef bint has(self, object key) except -1
     cdef Py_ssize_t size(self) except -1
     cdef object resolve(self, object key, Op op)
+    cdef bint was_moved(self, object key) except -1
     cdef int undraft(self, object key) except -1
     cdef int note_shape(self, int what) except -1
     cdef int note_deep(self) except -1

@@ -1,12 +1,13 @@
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
-from typing import Any, ClassVar, Self, TypeVar, final, overload
+from typing import Any, ClassVar, Final, Self, final, overload
 
 from typing_extensions import disjoint_base
 
+from theus._core.freeze import RESERVED as RESERVED
 from theus._core.guard import Guard
 
-_T = TypeVar("_T")
+__pyx_capi__: Final[dict[str, object]]
 
 class KeyedGuard(Guard): ...
 
@@ -18,6 +19,7 @@ class MapIter:
 
 @disjoint_base
 class MapView:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     @property
     def mapping(self) -> KeyedGuard: ...
     def __len__(self) -> int: ...
@@ -74,7 +76,7 @@ class MapGuard(KeyedGuard, MutableMapping[str, Any]):
     def items(self) -> ItemsView: ...  # type: ignore[override]
     def get(self, key: Any, default: Any = None) -> Any: ...
     @overload
-    def pop(self, key: Any, /) -> Any: ...
+    def pop(self, key: Any) -> Any: ...
     @overload
     def pop(self, key: Any, default: Any, /) -> Any: ...
     def popitem(self) -> tuple[str, Any]: ...

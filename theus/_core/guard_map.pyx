@@ -99,7 +99,7 @@ cdef class KeyedGuard(Guard):
             value = self.incoming(key, value)
             if isinstance(value, Guard):
                 base = value_at(self.node, key, self.tx.ver)
-                if base is not NULL and <object>base is (<Guard>value).node:
+                if base is not NULL and <object>base is (<Guard>value).node and not self.was_moved(key):
                     self.undraft(key)
                     return 0
         return self.store_draft(key, value)
@@ -118,6 +118,16 @@ cdef class KeyedGuard(Guard):
             del draft.over[key]
         draft.over[key] = value
         return 0
+
+    cdef bint was_moved(self, object key) except -1:
+        """Whether a key of the snapshot was deleted in this attempt (and perhaps set again)."""
+        cdef PyObject* old
+        if self.draft is None:
+            return False
+        old = PyDict_GetItemWithError(self.draft.over, key)
+        return old is not NULL and (
+            is_tomb(old) or (self.draft.moved is not None and key in self.draft.moved)
+        )
 
     cdef int undraft(self, object key) except -1:
         """The key gets back what the snapshot has, in place."""
@@ -333,7 +343,10 @@ cdef class MapIter:
         cdef PyObject* key = NULL
         cdef PyObject* value = NULL
         cdef KeyedGuard guard = self.guard
-        if self.cur is None or self.node.mtime > guard.tx.ver or guard.epoch != guard.tx.epoch:
+        if (
+            self.cur is None or guard.draft is not None or self.node.mtime > guard.tx.ver
+            or guard.epoch != guard.tx.epoch
+        ):
             return self.slow()
         if not PyDict_Next(self.cur, &self.pos, &key, &value):
             raise StopIteration
@@ -464,6 +477,7 @@ cdef class ValuesView(MapView):
 
 
 @cython.final
+@cython.collection_type("mapping")
 cdef class MapGuard(KeyedGuard):
     """A mapping of the state inside a process: a dict, transactional.
 

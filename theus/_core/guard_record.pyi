@@ -1,7 +1,9 @@
 from collections.abc import Iterator
-from typing import Any, final
+from typing import Any, Final, final
 
 from theus._core.guard_map import KeyedGuard
+
+__pyx_capi__: Final[dict[str, object]]
 
 @final
 class RecordGuard(KeyedGuard):

@@ -1,6 +1,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+__pyx_capi__: Final[dict[str, object]]
 SPELLINGS: Final[dict[str, str]]
 ESCAPES: Final[dict[str, str]]
 GENERATION: Final[int]

@@ -1,16 +1,19 @@
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, final
+from typing import Any, Final, NoReturn, final
 
+__pyx_capi__: Final[dict[str, object]]
 CAN_READ: Final = 1
 CAN_WRITE: Final = 2
 
 @final
 class Position:
+    def __init__(self, *args: Any, **kwargs: Any) -> NoReturn: ...
     @property
     def flags(self) -> int: ...
 
 @final
-class Plan: ...
+class Plan:
+    def __init__(self, *args: Any, **kwargs: Any) -> NoReturn: ...
 
 def compile_patterns(
     reads: Iterable[str], writes: Iterable[str], strict: bool = True

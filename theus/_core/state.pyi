@@ -5,6 +5,7 @@ from theus._core.store import Store
 from theus._core.view import FrozenDict
 from theus.signals import SignalHub
 
+__pyx_capi__: Final[dict[str, object]]
 UPDATERS: Final[list[Callable[[Store, Any, Any, Any], object]]]
 
 def set_updater(updater: Callable[[Store, Any, Any, Any], object]) -> None: ...

@@ -1,15 +1,17 @@
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, NoReturn, final
 
 from theus._core.conflict import Ticket
 from theus._core.delta import DeltaLog
+from theus._core.freeze import RESERVED as RESERVED
 from theus._core.node import Node
 from theus._core.ring import Ring
 from theus.signals import SignalHub
 
 @final
 class Snap:
+    def __init__(self, *args: Any, **kwargs: Any) -> NoReturn: ...
     @property
     def ver(self) -> int: ...
 

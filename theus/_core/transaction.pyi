@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 
 from theus._core.commit import Plan
 from theus._core.delta import DeltaEntry, Op
+from theus._core.footprint import STATUS_NAMES as STATUS_NAMES
 from theus._core.footprint import Footprint
 from theus._core.guard_map import MapGuard
 from theus._core.pattern import Position
@@ -22,11 +23,13 @@ _Path: TypeAlias = str | Sequence[Any]
 
 @disjoint_base
 class Savepoint:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def rollback(self) -> None: ...
     def release(self) -> None: ...
 
 @disjoint_base
 class Unlimited:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def __enter__(self) -> Transaction: ...
     def __exit__(
         self,

@@ -267,7 +267,8 @@ cdef class Transaction(Footprint):
         try:
             value = self.get_root() if parts[0] != "heavy" else self.get_heavy()
             for key in parts[1 if parts[0] == "heavy" else 0:]:
-                note_passage(self, <Guard>value, key)
+                if isinstance(value, Guard):
+                    note_passage(self, <Guard>value, key)
                 value = step(value, key, self.absent)
                 if value is self.absent:
                     return None

@@ -107,6 +107,7 @@ cdef class KeyedView(View):
 
 
 @cython.final
+@cython.collection_type("mapping")
 cdef class FrozenDict(KeyedView):
     """A read-only mapping.
 
@@ -226,6 +227,7 @@ cdef class FrozenDict(KeyedView):
 
 
 @cython.final
+@cython.collection_type("sequence")
 cdef class FrozenList(View):
     """A read-only sequence; equal to the list of the same content.
 

@@ -48,7 +48,7 @@ def scan(path: str | Path, register: Callable[[Any], Any]) -> list[str]:
         try:
             module = _import(file, root)
             names += [register(func).name for func in _processes(module)]
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - all are raised, together
             failures.append((str(file), f"{type(error).__name__}: {error}"))
             causes.append(error)
     if failures:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from theus._core.pattern import pattern_keys
+from theus._core.pattern import is_exact, pattern_keys
 from theus.errors import EngineClosedError
 
 if TYPE_CHECKING:
@@ -108,7 +108,11 @@ def _context(ctx: ProcessContext, contract: ProcessContract) -> Any:
     patterns = contract.inputs if pure else (*contract.inputs, *contract.outputs)
     areas: dict[str, dict[str, Any]] = {}
     if contract.limited:
-        for pattern in patterns:
+        wanted = (
+            *contract.inputs,
+            *(path for path in contract.outputs if not pure and is_exact(path)),
+        )
+        for pattern in wanted:
             _collect(ctx, _literal(pattern), areas)
     else:
         for name in (*ctx.tx.state.data, "heavy"):
@@ -158,4 +162,3 @@ def _take(ctx: ProcessContext, outcome: Outcome) -> Any:
     for topic, payload in outcome.signals:
         ctx.tx.queue_signal(topic, payload)
     return outcome.value
-

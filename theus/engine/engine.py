@@ -25,8 +25,8 @@ from theus.context.updates import StateUpdate
 from theus.engine import flows
 from theus.engine.attempts import Attempts
 from theus.engine.commit import AuditParticipant, Pipeline, SchemaParticipant
-from theus.engine.dispatch import Dispatcher
 from theus.engine.discovery import scan
+from theus.engine.dispatch import Dispatcher
 from theus.engine.editing import editing
 from theus.engine.lanes import Lanes, in_event_loop
 from theus.engine.registry import ProcessRegistry
@@ -340,7 +340,7 @@ class TheusEngine:
     def execute_process_async(
         self, name: str, func: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Awaitable[Any]:
-        """Run a function under a name without registering it: async on the loop, sync in a thread."""
+        """Run a function under a name, unregistered: async on the loop, sync in a thread."""
         spec = self._registry.anonymous(name, func)
         return self._runner.execute(spec, args, kwargs)
 
@@ -404,7 +404,12 @@ class TheusEngine:
         self._attach(tx, write_timeout_ms, None, None, None)
 
     def _attach(
-        self, tx: Transaction, timeout: float | None, isolation: str | None, chain: Any, process: Any
+        self,
+        tx: Transaction,
+        timeout: float | None,
+        isolation: str | None,
+        chain: Any,
+        process: Any,
     ) -> None:
         self._refuse_closed()
         level = isolation or self.settings.isolation
@@ -508,7 +513,7 @@ class TheusEngine:
     # --- workflows -----------------------------------------------------------------------------
 
     def execute_workflow(self, path_or_text: str | Path, **kwargs: Any) -> list[str]:
-        """Run a workflow; names of the processes it ran, in order. From any thread without a loop."""
+        """Run a workflow, from a thread without a loop; names of the processes it ran."""
         if in_event_loop():
             raise ReentryError(
                 "execute_workflow was called on the thread of a running event loop and would "
@@ -597,4 +602,3 @@ def _at(data: Any, path: Sequence[Any]) -> Any:
     for key in path:
         data = data[key]
     return data
-

@@ -47,7 +47,9 @@ class FlowExecutor:
     def __call__(self, name: str, **arguments: Any) -> Any:
         return self._engine.run(name, **{**self._arguments, **arguments})
 
-    def map(self, calls: Sequence[tuple[str, dict[str, Any]]], limit: int | None = None) -> list[Any]:
+    def map(
+        self, calls: Sequence[tuple[str, dict[str, Any]]], limit: int | None = None
+    ) -> list[Any]:
         """Run several calls side by side and wait for all; results in order.
 
         The first error is raised after all have ended.

@@ -86,9 +86,7 @@ class ProcessRegistry:
         if not isinstance(contract, ProcessContract):
             contract = ProcessContract(name=name)
         check_contract(contract)
-        return self._plan(
-            name, func, contract, inspect.iscoroutinefunction(func), _accepted(func)
-        )
+        return self._plan(name, func, contract, inspect.iscoroutinefunction(func), _accepted(func))
 
     def _plan(
         self,
