@@ -82,7 +82,8 @@ lint: $(VENV)/.ready-dev ## ruff (rules and format) and cython-lint
 types: $(VENV)/.ready-dev build ## mypy (strict), pyright on programs, stubs against binaries
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/pyright --pythonpath $(PY)
-	$(PY) -m mypy.stubtest --concise --mypy-config-file pyproject.toml $(STUBBED)
+	$(PY) -m mypy.stubtest --concise --mypy-config-file tests/typing/stubtest.ini \
+	  $(STUBBED)
 
 layers: $(VENV)/.ready-dev ## imports go down only
 	$(BIN)/lint-imports --no-logo

@@ -21,7 +21,7 @@ from theus._core import State
 @dataclass
 class Domain(BaseDomainContext):
     count: int = 0
-    names: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list[str])
 
 
 @dataclass
@@ -31,8 +31,8 @@ class Global(BaseGlobalContext):
 
 @dataclass
 class System(BaseSystemContext):
-    domain: Domain
-    global_ctx: Global
+    domain: Domain = field(default_factory=Domain)
+    global_ctx: Global = field(default_factory=Global)
 
 
 @process(inputs=["domain.count"], outputs=["domain.count"])
