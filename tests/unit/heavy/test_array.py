@@ -10,6 +10,7 @@ from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import as_strided
 
 from theus.errors import HeavyGoneError, HeavyReadOnlyError, HeavyZoneError
 from theus.heavy import BufferDescriptor, ShmArray, attach_array, rebuild_shm_array
@@ -113,6 +114,12 @@ def test_what_lies_in_the_segment_knows_it(array):
     assert array[2:2].shm is None
     assert array[[1, 2]].descriptor() is None
     assert array[5:9].descriptor().offset == 40
+
+
+def test_a_view_that_reaches_beyond_the_segment_is_no_passport(array):
+    beyond = as_strided(array[98:], (4,), (8,), subok=True)  # still inside its last page
+    assert beyond.descriptor() is None
+    assert pickle.loads(pickle.dumps(beyond)).tolist() == [98, 99, 0, 0]
 
 
 def test_results_of_single_elements_are_scalars(array):

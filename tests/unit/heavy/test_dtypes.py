@@ -89,6 +89,7 @@ def test_types_that_cannot_be_shared_are_refused_by_name(dtype):
         as_dtype(dtype)
     names = {part.replace("dtype", "") for part in (repr(dtype), "object", "'O'", "empty")}
     assert any(name in str(caught.value) for name in names)
+    assert ("references to Python objects" in str(caught.value)) == dtype.hasobject
 
 
 @pytest.mark.parametrize(

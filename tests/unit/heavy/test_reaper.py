@@ -13,6 +13,7 @@ from theus.errors import HeavyZoneError
 from theus.heavy import HeavyZoneAllocator, MemoryRegistry, scan_zombies
 from theus.heavy.identity import current_identity
 from theus.heavy.names import new_session
+from theus.heavy.reaper import ScanReport, _try_lock
 from theus.heavy.records import encode_line
 from theus.heavy.segment import Segment, probe, remove
 
@@ -197,6 +198,18 @@ def test_a_file_without_a_readable_owner_is_kept_if_it_records_segments(director
     report = scan_zombies(directory)
     assert report.kept == [str(path)]
     assert len(names_of(dead)) == 5
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_a_file_that_was_replaced_since_it_was_opened_is_not_judged(tmp_path, newer):
+    path = tmp_path / "0123456789abcdef.1.jsonl"
+    path.touch()
+    with open(path, "rb") as opened:
+        assert _try_lock(opened.fileno(), path, ScanReport())
+        path.unlink()
+        if newer:
+            path.touch()
+        assert not _try_lock(opened.fileno(), path, ScanReport())
 
 
 @pytest.mark.parametrize("content", [b"", b'{"op":"own'])

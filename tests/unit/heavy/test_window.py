@@ -138,6 +138,11 @@ def test_every_view_knows_its_window(zone, names, case):
     assert window_of(VIEWS[case](zone.get("k1"))) is held(names[1])
 
 
+def test_views_of_the_bytes_themselves_know_it_too(names):
+    pinned = AttachCache().attach(names[1], 1)
+    assert window_of(np.asarray(pinned[8:])[8:].view("f8")) is pinned.window
+
+
 @pytest.mark.parametrize("case", OTHERS)
 def test_nothing_else_has_one(zone, names, case):
     assert window_of(OTHERS[case](zone.get("k1"))) is None
