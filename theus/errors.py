@@ -333,7 +333,10 @@ class AuditWarning(UserWarning):
 
 
 class FluxError(TheusError, ValueError):
-    """A workflow or expression text is wrong. Fields: ``file``, ``line``, ``column``, ``problems``."""
+    """A workflow or expression text is wrong.
+
+    Fields: ``file``, ``line``, ``column``, ``problems``.
+    """
 
     code = "T400"
     remedy = "Correct the place named (file:line:column)."
@@ -385,7 +388,10 @@ class ParallelError(TheusError, RuntimeError):
 
 
 class WorkerDiedError(ParallelError):
-    """A worker ended while it ran a task. Fields: ``task``, ``exit_code``, ``attempts``, ``stderr``."""
+    """A worker ended while it ran a task.
+
+    Fields: ``task``, ``exit_code``, ``attempts``, ``stderr``.
+    """
 
     code = "T511"
     remedy = "See `stderr` and the exit code or signal; the pool has replaced the worker."
@@ -433,7 +439,10 @@ class OutboxError(TheusError, RuntimeError):
 
 
 class SignalLaggedError(TheusError, RuntimeError):
-    """A receiver was too slow and lost messages; it goes on with the oldest kept. Fields: ``missed``."""
+    """A receiver was too slow and lost messages; it goes on with the oldest kept.
+
+    Fields: ``missed``.
+    """
 
     code = "T601"
     remedy = "Receive faster, or subscribe with a larger capacity."
