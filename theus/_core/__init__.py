@@ -14,10 +14,17 @@ from theus._lazy import lazy
 if TYPE_CHECKING:
     from theus._core.conflict import ConflictManager, RetryDecision
     from theus._core.context import ProcessContext
+    from theus._core.delta import DeltaEntry
+    from theus._core.guard_list import ListGuard
+    from theus._core.guard_map import MapGuard
+    from theus._core.guard_record import RecordGuard
+    from theus._core.guard_set import SetGuard
     from theus._core.state import State
-    from theus._core.transaction import Transaction
-    from theus._core.view import FrozenDict, FrozenList
+    from theus._core.transaction import Savepoint, Transaction
+    from theus._core.view import FrozenDict, FrozenList, FrozenRecord
     from theus.audit import AuditLevel, AuditLogEntry, AuditRecipe, AuditSystem
+    from theus.flux.machine import FSMState
+    from theus.flux.workflow import WorkflowEngine
     from theus.heavy.descriptor import BufferDescriptor
     from theus.heavy.registry import MemoryRegistry
     from theus.outbox import OutboxMsg
@@ -45,16 +52,25 @@ __all__ = [
     "AuditSystem",
     "BufferDescriptor",
     "ConflictManager",
+    "DeltaEntry",
+    "FSMState",
     "FrozenDict",
     "FrozenList",
+    "FrozenRecord",
+    "ListGuard",
+    "MapGuard",
     "MemoryRegistry",
     "OutboxMsg",
     "ProcessContext",
+    "RecordGuard",
     "RetryDecision",
+    "Savepoint",
+    "SetGuard",
     "SignalHub",
     "SignalReceiver",
     "State",
     "Transaction",
+    "WorkflowEngine",
 ]
 
 _HOMES = {
@@ -64,16 +80,25 @@ _HOMES = {
     "AuditSystem": "theus.audit",
     "BufferDescriptor": "theus.heavy.descriptor",
     "ConflictManager": "theus._core.conflict",
+    "DeltaEntry": "theus._core.delta",
+    "FSMState": "theus.flux.machine",
     "FrozenDict": "theus._core.view",
     "FrozenList": "theus._core.view",
+    "FrozenRecord": "theus._core.view",
+    "ListGuard": "theus._core.guard_list",
+    "MapGuard": "theus._core.guard_map",
     "MemoryRegistry": "theus.heavy.registry",
     "OutboxMsg": "theus.outbox",
     "ProcessContext": "theus._core.context",
+    "RecordGuard": "theus._core.guard_record",
     "RetryDecision": "theus._core.conflict",
+    "Savepoint": "theus._core.transaction",
+    "SetGuard": "theus._core.guard_set",
     "SignalHub": "theus.signals",
     "SignalReceiver": "theus.signals",
     "State": "theus._core.state",
     "Transaction": "theus._core.transaction",
+    "WorkflowEngine": "theus.flux.workflow",
 }
 
 __getattr__, __dir__ = lazy(__name__, _HOMES)

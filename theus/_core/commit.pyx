@@ -39,6 +39,7 @@ from theus._core.store cimport Snap, Store
 
 import datetime
 import decimal
+import math
 import time
 
 from theus._core.guard_map import commute
@@ -177,11 +178,21 @@ cdef object take(Node node, object value, Link link, object key):
 
 cdef bint same_leaf(object a, object b) except -1:
     """Whether replacing `a` by `b` changes nothing."""
+    cdef Py_ssize_t index
     if a is b:
         return True
-    if type(a) is not type(b) or not is_plain_leaf(a):
+    if type(a) is not type(b):
         return False
-    return a == b
+    if type(a) is tuple:
+        if len(<tuple>a) != len(<tuple>b):
+            return False
+        for index in range(len(<tuple>a)):
+            if not same_leaf((<tuple>a)[index], (<tuple>b)[index]):
+                return False
+        return True
+    if type(a) is float:
+        return a == b and (a != 0.0 or math.copysign(1.0, a) == math.copysign(1.0, b))
+    return is_plain_leaf(a) and a == b
 
 
 cdef int prepare_keys(Footprint tx, Plan plan, Draft draft) except -1:
@@ -418,15 +429,25 @@ cdef bint is_passage(Plan plan, Node node, PyObject* key) except -1:
     return value is NULL or is_tomb(value) or is_node(value)
 
 
-cdef int changed_since(Store store, Plan plan, u64 version) except -1:
+cdef int changed_since(Footprint tx, Plan plan, u64 version) except -1:
     """CAS with an integer version: FRESH, CHANGED or FORGOTTEN (not known any more).
 
     Exact as long as the log of deltas reaches back; O(commits since the version).
     """
+    cdef Store store = tx.store
     cdef Op op, past
     cdef bint suspicious = False
     cdef set targets = set()
     cdef PyObject* value
+    cdef Read* read
+    cdef Py_ssize_t index
+    for index in range(tx.count):
+        read = &tx.reads[index]
+        if read.what == KEY:
+            targets.add((<Node>read.node, <object>read.key))
+            suspicious = suspicious or (<Node>read.node).mtime > version
+        elif read_stale(read, version):
+            return CHANGED
     for item in plan.ops:
         op = <Op>item
         targets.add((op.node, op.key))
@@ -609,7 +630,7 @@ cdef int judge(Footprint tx, Plan plan, object chain, u64 asserted, bint strict)
     if fence is not None and fence.chain is not chain and fence.blocks(plan.ops):
         return CLOSED
     if asserted:
-        verdict = CHANGED if strict and store.ver != asserted else changed_since(store, plan, asserted)
+        verdict = CHANGED if strict and store.ver != asserted else changed_since(tx, plan, asserted)
     if verdict == FRESH and is_stale(tx, plan):
         verdict = STALE
     if verdict != FRESH:
