@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from theus._core.context import ProcessContext
 from theus._core.state import State
 from theus._core.transaction import Transaction
 from theus._core.view import FrozenDict, FrozenList
+from theus._lazy import lazy
 from theus.context.updates import FunctionResult, StateUpdate
 from theus.errors import ContextError
 from theus.outbox import OutboxMsg
@@ -29,8 +29,6 @@ __all__ = [
     "Transaction",
 ]
 
+_HOMES = {"ManagedAllocator": "theus.heavy.allocator"}
 
-def __getattr__(name: str) -> Any:
-    if name == "ManagedAllocator":
-        return import_module("theus.heavy.allocator").ManagedAllocator
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, _HOMES)
