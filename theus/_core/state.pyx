@@ -124,7 +124,7 @@ cdef class State:
 
     @property
     def meta(self):
-        """Entries of the meta log, oldest first: (time, key, message)."""
+        """Entries of the meta log, oldest first: (number, time, key, message)."""
         return self.store.meta.entries() if self.store.meta is not None else []
 
     def get_meta_logs(self):
