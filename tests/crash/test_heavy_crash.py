@@ -360,3 +360,30 @@ with HeavyZoneAllocator(registry=registry, capacity_bytes=1 << 60) as zone:
         print(os.listdir("/dev/shm"), registry.entries)
 """
     assert with_shm_of("100t", program, directory) == ["True True []", "[] ()"]
+
+
+def test_a_registry_that_fills_up_between_intent_and_record_leaves_nothing(directory):
+    done = run_isolated(
+        """
+        import os, resource, sys
+        from theus.errors import HeavyZoneError
+        from theus.heavy import HeavyZoneAllocator, MemoryRegistry
+        with HeavyZoneAllocator(registry=MemoryRegistry(directory=sys.argv[1])) as zone:
+            zone.alloc("a", 1)
+            path = zone.registry.path
+            intent = len(path.read_bytes().splitlines(keepends=True)[1])
+            limit = path.stat().st_size + intent + 5
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+            try:
+                zone.alloc("b", 1)
+            except HeavyZoneError as error:
+                print("cannot be written" in str(error))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+            print(list(zone), sum(zone.session in name for name in os.listdir("/dev/shm")))
+            print(zone.put("b", [3.0]), zone.stats().used // 4096)
+        print(os.listdir(sys.argv[1]))
+        """,
+        arguments=[str(directory)],
+    )
+    assert done.stdout.splitlines() == ["True", "['a'] 1", "[3.] 2", "[]"]
+    assert done.stderr == ""

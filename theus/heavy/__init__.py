@@ -6,6 +6,7 @@ Names are resolved on first use; importing this package alone loads neither nump
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ __all__ = [
     "rebuild_shm_array",
     "scan_zombies",
 ]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until configured
 
 _HOME = {
     "BufferDescriptor": "descriptor",

@@ -101,6 +101,15 @@ def test_a_name_a_stranger_has_is_left_to_the_stranger(zone):
         stranger.unlink()
 
 
+def test_a_capacity_beyond_the_file_system_still_ends_in_a_clear_error(directory):
+    registry = MemoryRegistry(directory=directory)
+    with HeavyZoneAllocator(registry=registry, capacity_bytes=1 << 60) as zone:
+        with pytest.raises(HeavyZoneFullError, match="no room for it"):
+            zone.alloc("x", 1 << 50, "u1")
+        assert (registry.entries, zone.stats().used, list(zone)) == ((), 0, [])
+        zone.alloc("x", 1)
+
+
 @pytest.mark.parametrize(
     ("shape", "error"),
     [
