@@ -362,7 +362,8 @@ if __name__ == "__main__":
     with ProcessPool(3) as pool:
         pool.start()
         Path(sys.argv[1]).write_text("started")
-        time.sleep(600)
+        while True:  # one long sleep may miss a signal that comes just before it
+            time.sleep(0.01)
 """,
         tmp_path / "mark",
     )

@@ -76,7 +76,8 @@ class ProcessPool:
     place and one for the queue, each for a moment. Callbacks of futures run on the
     dispatcher's thread and must not wait for other tasks of the pool.
 
-    >>> with ProcessPool(2) as pool:  # doctest: +SKIP
+    >>> import math
+    >>> with ProcessPool(1, spare=0) as pool:
     ...     pool.submit(math.factorial, 20).result()
     2432902008176640000
     """
