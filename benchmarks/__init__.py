@@ -1,0 +1,1 @@
+"""The goals of speed, memory and fairness, measured: `python -m benchmarks.run`."""
