@@ -21,17 +21,17 @@ cimport cython
 from cpython.object cimport PyObject
 from theus._core.conflict cimport Ticket
 from theus._core.delta cimport (
-    OP_ADD, OP_CUT, OP_DEL, OP_DISCARD, OP_INCR, OP_ITEM, OP_LIST, OP_MAX, OP_MIN, OP_MOVE, OP_SET,
+    OP_ADD, OP_CUT, OP_DEL, OP_DISCARD, OP_INCR, OP_ITEM, OP_LIST, OP_MIN, OP_MOVE, OP_SET,
     OP_TAIL, DeltaRecord, Link, Op, make_op,
 )
 from theus._core.fault cimport (
     INSTALL_OUTSIDE_LOCK, NO_ANCESTOR_CHECK, NO_READ_VALIDATION, STAMP_NOT_MOVED, planted,
 )
-from theus._core.footprint cimport ALL, DEEP, KEY, SHAPE, Draft, Footprint, Read
-from theus._core.freeze cimport Held, ingest, is_plain_leaf
+from theus._core.footprint cimport ALL, DEEP, KEY, Draft, Footprint, Read
+from theus._core.freeze cimport ingest, is_plain_leaf
 from theus._core.guard cimport Guard
 from theus._core.node cimport (
-    LIST, MAP, RECORD, SET, Era, Node, Tomb, Undo, index_changed, is_node, is_tomb, item_at, items_at,
+    LIST, MAP, SET, Era, Node, Tomb, Undo, index_changed, is_node, is_tomb, item_at, items_at,
     key_changed, keys_at, size_at, u64, value_at,
 )
 from theus._core.path cimport format_path
@@ -71,6 +71,7 @@ NUMBERS = frozenset((
     int, float, complex, bool, str, bytes, decimal.Decimal, datetime.datetime, datetime.date,
     datetime.timedelta,
 ))
+
 
 @cython.final
 @cython.freelist(32)

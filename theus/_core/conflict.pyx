@@ -17,11 +17,9 @@ Locks: each class has one lock, held for a few assignments; callbacks run outsid
 """
 
 cimport cython
-from cpython.object cimport PyObject
 from theus._core.delta cimport OP_CUT, OP_LIST, OP_TAIL, Op
 from theus._core.fault cimport FENCE_NOT_RELEASED, planted
 from theus._core.footprint cimport KEY, Footprint
-from theus._core.node cimport Node
 from theus._core.store cimport Store
 
 import collections
@@ -159,7 +157,6 @@ cdef class Ticket:
 
     cdef bint blocks(self, list ops) except -1:
         """Whether a commit with these operations must wait. Under the store's mutex."""
-        cdef PyObject* keys
         cdef Op op
         if self.over or time.monotonic() > self.deadline:
             return False

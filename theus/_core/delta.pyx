@@ -9,10 +9,9 @@ version v sits at `v % capacity`; looking one up is O(1).
 """
 
 cimport cython
-from cpython.object cimport PyObject
 from theus._core.freeze cimport Held, thaw_value
-from theus._core.node cimport Node, Tomb, is_tomb, u64
-from theus._core.path cimport format_path, parse_path
+from theus._core.node cimport Node, Tomb, u64
+from theus._core.path cimport format_path
 
 import dataclasses
 

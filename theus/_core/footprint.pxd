@@ -30,7 +30,7 @@ cdef class Draft:
     cdef dict over        # key -> new value, Tomb (deleted) or Op (commuting); lists: index -> value
     cdef set moved        # keys of the snapshot that went and came back at the end
     cdef Py_ssize_t dels  # keys of the snapshot that are deleted
-    cdef Py_ssize_t added # keys that the snapshot does not have
+    cdef Py_ssize_t added  # keys that the snapshot does not have
     cdef Py_ssize_t keep  # lists: items of the snapshot kept
     cdef bint cut         # lists: the length of the snapshot was relied on
     cdef list tail        # lists: items appended

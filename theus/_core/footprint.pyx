@@ -15,7 +15,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
-from theus._core.node cimport Node, Tomb, u64
+from theus._core.node cimport Node
 
 from theus.errors import TransactionStateError
 

@@ -16,7 +16,21 @@ cdef class Held:
     cdef object plain(self)
 
 
-cdef bint is_plain_leaf(object value) noexcept
+cdef extern from "Python.h":
+    bint PyUnicode_CheckExact(object)
+    bint PyLong_CheckExact(object)
+    bint PyFloat_CheckExact(object)
+    bint PyBool_Check(object)
+    bint PyBytes_CheckExact(object)
+
+
+cdef inline bint is_plain_leaf(object value) noexcept:
+    return (
+        PyUnicode_CheckExact(value) or PyLong_CheckExact(value) or PyFloat_CheckExact(value)
+        or value is None or PyBool_Check(value) or PyBytes_CheckExact(value)
+    )
+
+
 cdef object ingest(object value, object where)
 cdef int admit(object value, object where) except -1
 cdef object thaw(Node node, unsigned long long snap)

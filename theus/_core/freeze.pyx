@@ -12,7 +12,7 @@ loads the rules of a library only when a value of it shows up.
 
 cimport cython
 from cpython.object cimport PyObject
-from theus._core.node cimport LIST, MAP, RECORD, SET, Node, Tomb, items_at, keys_at, u64, value_at
+from theus._core.node cimport LIST, MAP, RECORD, SET, Node, items_at, keys_at, u64, value_at
 from theus._core.path cimport check_key, format_path
 
 import datetime
@@ -32,10 +32,6 @@ cdef extern from "Python.h":
     bint PyDict_CheckExact(object)
     bint PyList_CheckExact(object)
     bint PyUnicode_CheckExact(object)
-    bint PyLong_CheckExact(object)
-    bint PyFloat_CheckExact(object)
-    bint PyBool_Check(object)
-    bint PyBytes_CheckExact(object)
     int PyDict_Next(object d, Py_ssize_t* pos, PyObject** k, PyObject** v)
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
 
@@ -152,13 +148,6 @@ def _resolve(cls):
     importlib.import_module("theus.freezers").resolve(cls)
     if cls not in RULES and issubclass(cls, (str, bytes, int, float)) and cls.__dictoffset__ == 0:
         register_leaf(cls)
-
-
-cdef inline bint is_plain_leaf(object value) noexcept:
-    return (
-        PyUnicode_CheckExact(value) or PyLong_CheckExact(value) or PyFloat_CheckExact(value)
-        or value is None or PyBool_Check(value) or PyBytes_CheckExact(value)
-    )
 
 
 cdef Node empty_node(int kind):

@@ -16,12 +16,11 @@ in. A guard that is assigned somewhere is an alias until then: both places show 
 content, and the commit copies it per place.
 """
 
-cimport cython
 from cpython.object cimport PyObject
 from theus._core.delta cimport Link
 from theus._core.footprint cimport ACTIVE, KEY, Draft, Footprint
 from theus._core.freeze cimport Held, admit, ingest, is_plain_leaf
-from theus._core.node cimport LIST, Node
+from theus._core.node cimport LIST, RECORD, Node
 from theus._core.path cimport format_path
 from theus._core.pattern cimport BELOW, READ, STRICT, WRITE, Position
 
@@ -150,7 +149,7 @@ cdef class Guard(Held):
             flags = self.pos.step(key).flags
             if not flags & (READ | BELOW):
                 raise self.violation("read", key)
-        if flags & STRICT and is_private(key):
+        if flags & STRICT and is_private(key) and self.node.kind != RECORD:
             raise self.violation("private", key)
         return flags
 
@@ -170,7 +169,7 @@ cdef class Guard(Held):
             flags = self.pos.step(key).flags
             if not flags & WRITE:
                 raise self.violation("write", key)
-        if flags & STRICT and is_private(key):
+        if flags & STRICT and is_private(key) and self.node.kind != RECORD:
             raise self.violation("private", key)
         return 0
 

@@ -7,12 +7,12 @@ a private copy of the list and conflicts with any other change of it.
 """
 
 cimport cython
-from cpython.object cimport PyObject, Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE
+from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
 from theus._core.footprint cimport ACTIVE, ALL, DEEP, KEY, SHAPE, Draft
 from theus._core.freeze cimport Held, is_plain_leaf
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_map cimport plain_value
-from theus._core.node cimport LIST, Node, is_node, item_at, items_at, size_at
+from theus._core.node cimport LIST, Node, is_node, item_at, size_at
 from theus._core.path cimport format_path
 
 import collections.abc

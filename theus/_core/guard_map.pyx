@@ -4,11 +4,11 @@ cimport cython
 from cpython.object cimport PyObject
 from theus._core.delta cimport OP_INCR, Op
 from theus._core.footprint cimport ACTIVE, ALL, DEEP, KEY, SHAPE, Draft, Footprint
-from theus._core.freeze cimport Held, is_plain_leaf, thaw, thaw_value
+from theus._core.freeze cimport Held, is_plain_leaf, thaw
 from theus._core.guard cimport Guard, set_maker
-from theus._core.node cimport MAP, RECORD, SET, Node, Tomb, is_node, is_tomb, keys_at, size_at, u64, value_at
+from theus._core.node cimport MAP, Node, Tomb, is_node, is_tomb, keys_at, size_at, value_at
 from theus._core.path cimport check_key, format_path
-from theus._core.pattern cimport READ, STRICT, WRITE
+from theus._core.pattern cimport READ, STRICT
 
 import collections.abc
 
@@ -90,7 +90,6 @@ cdef class KeyedGuard(Guard):
 
     cdef int put(self, object key, object value) except -1:
         """Assign a key in the draft."""
-        cdef Draft draft
         cdef PyObject* base
         self.may_write(key)
         if not PyUnicode_CheckExact(key):
@@ -275,8 +274,13 @@ cdef object plain_value(object value):
     if type(value) is list:
         return [plain_value(item) for item in <list>value]
     if type(value) is tuple:
-        return thaw_value(value, 0)
+        return tuple([plain_value(item) for item in <tuple>value])
     return value
+
+
+def detached(value):
+    """A value that leaves the transaction: guards and views in it become plain copies."""
+    return plain_value(value)
 
 
 def commute(int code, old, amount, path):

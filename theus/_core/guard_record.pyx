@@ -6,13 +6,11 @@ holds. Methods that a library implements in C get a real instance made from the 
 """
 
 cimport cython
-from cpython.object cimport PyObject
-from theus._core.footprint cimport ACTIVE, DEEP
+from theus._core.footprint cimport ACTIVE
 from theus._core.freeze cimport Held, Rule
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_map cimport KeyedGuard
 from theus._core.node cimport RECORD
-from theus._core.path cimport format_path
 
 import dataclasses
 import types
@@ -69,7 +67,7 @@ cdef class RecordGuard(KeyedGuard):
 
     cdef object special(self, str name):
         """A special method of the record's class, bound to the guard; None where it has none."""
-        where, found = _find((<Rule>self.node.rule).cls, name)
+        where, _ = _find((<Rule>self.node.rule).cls, name)
         if where is None or where is object:
             return None
         return class_attribute(self, <Rule>self.node.rule, name, self.instance)
@@ -95,7 +93,7 @@ cdef class RecordGuard(KeyedGuard):
 
     def __setattr__(self, name, value):
         rule = <Rule>self.node.rule
-        where, found = _find(rule.cls, name)
+        _, found = _find(rule.cls, name)
         if isinstance(found, property):
             if found.fset is None:
                 raise AttributeError(f"property {name!r} of {rule.cls.__name__!r} has no setter", name=name)

@@ -1,13 +1,12 @@
 """Guards of sets. Adding and discarding are blind: they read nothing and never conflict."""
 
 cimport cython
-from cpython.object cimport PyObject, Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE
-from theus._core.footprint cimport ACTIVE, ALL, SHAPE, Draft
-from theus._core.freeze cimport Held, admit, is_plain_leaf
+from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
+from theus._core.footprint cimport ACTIVE, SHAPE, Draft
+from theus._core.freeze cimport admit, is_plain_leaf
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_map cimport KeyedGuard
 from theus._core.node cimport SET, is_tomb, value_at
-from theus._core.path cimport format_path
 
 import collections.abc
 

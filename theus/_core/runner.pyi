@@ -36,6 +36,7 @@ class Hooks:
     outbox: Callable[[], OutboxCollector]
     update_type: type
     apply_update: Callable[[Transaction, Spec, Any], object]
+    result_type: type
 
 @final
 class Counters:

@@ -17,9 +17,8 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from theus._core.conflict cimport Arbiter, Ticket
 from theus._core.context cimport ProcessContext, Spec
-from theus._core.footprint cimport ACTIVE, FAILED
-from theus._core.guard cimport Guard, root_guard
-from theus._core.node cimport u64
+from theus._core.footprint cimport ACTIVE
+from theus._core.guard cimport Guard
 from theus._core.pattern cimport Position, unlimited
 from theus._core.store cimport Store
 from theus._core.transaction cimport Transaction
@@ -28,9 +27,7 @@ import contextvars
 import time
 
 from theus._core.conflict import backoff_ms
-from theus.errors import (
-    ConflictError, ContractViolationError, RetryLimitError, SystemBusyError, TheusError, UndeclaredError,
-)
+from theus.errors import ConflictError, RetryLimitError, TheusError, UndeclaredError
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
@@ -73,6 +70,7 @@ cdef class Hooks:
     outbox() -> a new collector of messages.
     update_type: class of the declarative update that a process may return.
     apply_update(tx, spec, update): apply one.
+    result_type: class of a return value together with such an update.
     """
 
     cdef public object before
@@ -91,6 +89,7 @@ cdef class Hooks:
     cdef public object outbox
     cdef public object update_type
     cdef public object apply_update
+    cdef public object result_type
 
 
 @cython.final
@@ -267,15 +266,19 @@ cdef class Runner:
             tx.pure = pure
         return 0
 
-    cdef int settle(self, Spec spec, ProcessContext ctx, object result) except -1:
+    cdef object settle(self, Spec spec, ProcessContext ctx, object result):
         """After the body: outputs, checks, everything up to the install."""
         cdef Transaction tx = ctx.tx
+        if type(result) is self.hooks.result_type:
+            if result.update is not None:
+                self.hooks.apply_update(tx, spec, result.update)
+            result = result.value
         if result is not None:
             self.map_result(spec, ctx, result)
         tx.prepare()
         if self.hooks.check is not None:
             self.hooks.check(tx, spec)
-        return 0
+        return result
 
     cdef int done(self, Spec spec, Transaction tx, Chain chain) except -1:
         if chain is not None:
@@ -454,7 +457,7 @@ cdef class Runner:
                 if self.hooks.before is not None:
                     self.hooks.before(tx, spec, args, kwargs)
                 result = self.call_sync(spec, ctx, args, kwargs)
-                self.settle(spec, ctx, result)
+                result = self.settle(spec, ctx, result)
                 if not tx.install():
                     self.wait_install(tx)
                 self.done(spec, tx, chain)
@@ -523,7 +526,7 @@ cdef class Runner:
                         if self.hooks.before is not None:
                             self.hooks.before(tx, spec, args, kwargs)
                         result = await spec.func(ctx, *args, **kwargs)
-                        self.settle(spec, ctx, result)
+                        result = self.settle(spec, ctx, result)
                     finally:
                         PyContextVar_Reset(self.var, token)
                 else:
@@ -580,8 +583,7 @@ cdef class Runner:
             if self.hooks.before is not None:
                 self.hooks.before(tx, spec, args, kwargs)
             result = self.call_sync(spec, ctx, args, kwargs)
-            self.settle(spec, ctx, result)
-            return result
+            return self.settle(spec, ctx, result)
 
         return call
 

@@ -6,7 +6,6 @@ versions what did not change.
 
 cimport cython
 from theus._core.freeze cimport thaw
-from theus._core.node cimport MAP, size_at
 from theus._core.ring cimport Ring
 from theus._core.store cimport Snap, Store
 from theus._core.view cimport view_of

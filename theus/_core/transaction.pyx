@@ -10,23 +10,24 @@ snapshot. One transaction is used by one thread or task at a time; any number of
 by side.
 """
 
-cimport cython
 from cpython.object cimport PyObject
-from theus._core.commit cimport DONE, FENCED, Plan, install, prepare, release
+from theus._core.commit cimport FENCED, Plan, release
+from theus._core.commit cimport install as install_plan
+from theus._core.commit cimport prepare as prepare_plan
 from theus._core.delta cimport OP_INCR, OP_MAX, OP_MIN, Op, make_op
 from theus._core.footprint cimport (
     ACTIVE, COMMITTED, FAILED, KEY, ROLLED_BACK, Draft, Footprint,
 )
-from theus._core.freeze cimport Held, ingest, is_plain_leaf, thaw_value
+from theus._core.freeze cimport ingest, is_plain_leaf
 from theus._core.guard cimport Guard, detached_guard, root_guard
 from theus._core.guard_list cimport ListGuard
-from theus._core.guard_map cimport KeyedGuard, MapGuard
+from theus._core.guard_map cimport KeyedGuard, MapGuard, plain_value
 from theus._core.guard_set cimport SetGuard
-from theus._core.node cimport LIST, MAP, SET, Node, Tomb, is_node, item_at, size_at, u64, value_at
+from theus._core.node cimport LIST, Node, Tomb, u64, value_at
 from theus._core.path cimport format_path, parse_path
-from theus._core.pattern cimport BELOW, READ, Position, unlimited
+from theus._core.pattern cimport READ, Position, unlimited
 from theus._core.state cimport State
-from theus._core.store cimport Snap, Store
+from theus._core.store cimport Store
 
 import datetime
 import decimal
@@ -103,6 +104,7 @@ cdef class Transaction(Footprint):
             engine.adopt_transaction(self, write_timeout_ms)
             return
         self.open(Store({"domain": {}, "global": {}}), unlimited(False), True)
+        self.started = time.monotonic()
         self.limit_ms = 0 if write_timeout_ms is None else write_timeout_ms
 
     cdef int open(self, Store store, Position pos, bint serializable) except -1:
@@ -247,7 +249,7 @@ cdef class Transaction(Footprint):
         cdef tuple parts = parse_path(path)
         cdef Position pos = self.pos
         cdef Guard guard = self.get_root()
-        cdef Py_ssize_t begin = 0, room = self.count
+        cdef Py_ssize_t begin = 0
         if parts and parts[0] == "heavy":
             guard = self.get_heavy()
             pos = pos.step("heavy")
@@ -395,7 +397,7 @@ cdef class Transaction(Footprint):
             self.ended()
         if self.signals is None:
             self.signals = {}
-        self.signals[topic] = payload
+        self.signals[topic] = plain_value(payload)
 
     cdef int commuting(self, int code, object path, object value) except -1:
         cdef tuple parts = parse_path(path)
@@ -497,7 +499,7 @@ cdef class Transaction(Footprint):
         """The pending operations as a list of `DeltaEntry`."""
         cdef Op op
         cdef list entries = []
-        for item in prepare(self).ops:
+        for item in prepare_plan(self).ops:
             op = <Op>item
             entries.append(DeltaEntry(op.kind, op.path, None, plain(op.new)))
         return entries
@@ -518,7 +520,9 @@ cdef class Transaction(Footprint):
         point.tx = self
         point.saved = {}
         point.drafts = 0 if self.order is None else len(self.order)
-        point.messages = len(self.outbox_log) if self.outbox_log is not None and not callable(self.outbox_log) else 0
+        point.messages = 0
+        if self.outbox_log is not None and not callable(self.outbox_log):
+            point.messages = len(self.outbox_log)
         point.signals = None if self.signals is None else self.signals.copy()
         if self.points is None:
             self.points = []
@@ -543,7 +547,7 @@ cdef class Transaction(Footprint):
         return 0
 
     cdef object absorbed(self, Draft draft, object key, object value):
-        if draft.node.opaque or is_plain_leaf(value) or type(value) is Tomb or type(value) is Op or isinstance(value, Guard):
+        if draft.node.opaque or is_plain_leaf(value) or isinstance(value, (Tomb, Op, Guard)):
             return value
         held = ingest(value, (<Guard>draft.guard).where_key(key))
         if type(held) is not Node:
@@ -603,7 +607,7 @@ cdef class Transaction(Footprint):
     cpdef prepare(self):
         """Turn drafts into operations; the first half of a commit."""
         self.check_time()
-        self.plan = prepare(self)
+        self.plan = prepare_plan(self)
         if self.signals is not None or (self.outbox_log is not None and not callable(self.outbox_log)):
             messages = () if self.outbox_log is None or callable(self.outbox_log) else tuple(self.outbox_log)
             if messages or self.signals:
@@ -620,7 +624,7 @@ cdef class Transaction(Footprint):
             self.finish(COMMITTED)
             return True
         try:
-            if install(self, self.plan, self.chain, self.asserted, self.strict) == FENCED:
+            if install_plan(self, self.plan, self.chain, self.asserted, self.strict) == FENCED:
                 return False
         except ConflictError:
             self.refused = True
@@ -754,7 +758,7 @@ cdef object step(object container, object key, object absent):
             return container[list_index(container, key)]
         except IndexError:
             return absent
-    if isinstance(container, (str, bytes, int, float, bool)) or container is None or isinstance(container, (set, SetGuard)):
+    if container is None or isinstance(container, (str, bytes, int, float, bool, set, SetGuard)):
         return absent
     return getattr(container, key, absent) if isinstance(key, str) else absent
 
@@ -852,7 +856,7 @@ cdef dict pending(Transaction tx, bint heavy):
     cdef dict result = {}
     if tx.status != ACTIVE:
         tx.ended()
-    for item in prepare(tx).ops:
+    for item in prepare_plan(tx).ops:
         op = <Op>item
         path = op.path
         if (path[0] == "heavy") is not bool(heavy):

@@ -9,11 +9,11 @@ Views are immutable and can be used from any thread.
 """
 
 cimport cython
-from cpython.object cimport PyObject, Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, Py_NE
-from theus._core.freeze cimport Held, Rule, ingest, is_plain_leaf, thaw
+from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
+from theus._core.freeze cimport Held, Rule, ingest, thaw
 from theus._core.guard_record cimport class_attribute
 from theus._core.node cimport (
-    LIST, MAP, RECORD, SET, Node, is_node, is_tomb, item_at, items_at, keys_at, size_at, u64, value_at,
+    LIST, MAP, SET, Node, is_node, item_at, items_at, keys_at, size_at, u64, value_at,
 )
 from theus._core.store cimport Snap
 

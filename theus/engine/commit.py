@@ -8,11 +8,13 @@ signals in the order of versions, then the audit's success. Whoever takes part h
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from theus._core.path import format_path
+from theus.errors import AuditError
 from theus.signals import publish_signals
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class AuditParticipant:
         if self._validator.has_rules(spec.name):
             check = self._validator.begin(spec.name)
             tx.extra = check
-            check.inputs(kwargs, _lookup(tx))
+            check.inputs(_named(spec, args, kwargs), _lookup(tx))
 
     def prepare(self, tx: Transaction, spec: Spec | None) -> None:
         if tx.extra is not None:
@@ -98,10 +100,19 @@ class AuditParticipant:
         """A body or a rule raised: failures that were found are kept, and it is logged."""
         if tx.extra is not None:
             tx.extra.publish()
-        self._validator.system.log(spec.name, f"failed: {type(error).__name__}: {error}")
+        try:
+            self._validator.system.log_fail(spec.name, f"{type(error).__name__}: {error}")
+        except AuditError as refusal:
+            error.add_note(f"audit: {refusal}")
 
 
 _MISSING = object()
+
+
+def _named(spec: Spec, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by name, positional ones included."""
+    names = list(inspect.signature(spec.func).parameters)[1 : len(args) + 1]
+    return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
 def _lookup(tx: Transaction) -> Any:

@@ -8,6 +8,7 @@ value that comes back is mapped to the outputs by the same commit path as everyw
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -64,6 +65,7 @@ class Dispatcher:
     def stand_in(self, func: Callable[..., Any], contract: ProcessContract) -> Callable[..., Any]:
         """The sync body that runs `func` in a worker."""
 
+        @functools.wraps(func)
         def remote(ctx: ProcessContext, *args: Any, **kwargs: Any) -> Any:
             future = self._submit(ctx, func, contract, args, kwargs)
             try:
@@ -79,6 +81,7 @@ class Dispatcher:
     ) -> Callable[..., Any]:
         """The async body that runs `func` in a worker."""
 
+        @functools.wraps(func)
         async def remote(ctx: ProcessContext, *args: Any, **kwargs: Any) -> Any:
             future = self._submit(ctx, func, contract, args, kwargs)
             return _take(ctx, await asyncio.wrap_future(future))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from theus._core.conflict import Arbiter, ConflictManager, RetryDecision
 from theus._core.context import Spec
+from theus._core.guard_map import detached
 from theus._core.pattern import unlimited
 from theus._core.ring import Ring
 from theus._core.runner import Hooks, Runner, UnknownProcess
@@ -21,7 +22,7 @@ from theus._core.state import State, state_of
 from theus._core.store import Store
 from theus._core.transaction import Transaction
 from theus.context.base import zones_of
-from theus.context.updates import StateUpdate
+from theus.context.updates import FunctionResult, StateUpdate
 from theus.engine import flows
 from theus.engine.attempts import Attempts
 from theus.engine.commit import AuditParticipant, Pipeline, SchemaParticipant
@@ -48,6 +49,11 @@ if TYPE_CHECKING:
     from theus.parallel import PoolBackend
 
 __all__ = ["TheusEngine"]
+
+
+def _collector() -> OutboxCollector:
+    """The outbox of one transaction; payloads are detached from it when they are queued."""
+    return OutboxCollector(detached)
 
 
 class _Services:
@@ -161,8 +167,9 @@ class TheusEngine:
         hooks.thread = lanes.thread
         hooks.task = asyncio.current_task
         hooks.loop = asyncio._get_running_loop
-        hooks.outbox = OutboxCollector
+        hooks.outbox = _collector
         hooks.update_type = StateUpdate
+        hooks.result_type = FunctionResult
         hooks.apply_update = apply_update
         self._pipeline.wire(hooks)
         return hooks
@@ -425,7 +432,7 @@ class TheusEngine:
             serializable=level == "serializable",
             process=process,
             write_timeout_ms=timeout,
-            outbox=OutboxCollector,
+            outbox=_collector,
             hook=self._runner.commit,
             chain=chain,
         )
