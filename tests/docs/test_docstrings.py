@@ -26,3 +26,7 @@ def test_examples_in_docstrings_run(name):
         runner.run(example, out=report.append)
     assert runner.tries > 0
     assert runner.failures == 0, "".join(report)
+
+
+def test_no_example_is_skipped():
+    assert [name for name, path in SOURCES.items() if "+SKIP" in path.read_text("utf-8")] == []

@@ -32,9 +32,9 @@ _NUMPY_1 = np.lib.NumpyVersion(np.__version__) < "2.0.0"  # does not say when to
 class ShmArray(np.ndarray[Any, Any]):
     """A numpy array whose elements lie in a shared segment.
 
-    Made by the allocator, by unpickling a passport, or around existing memory:
+    Made by the allocator, by unpickling a passport, or around existing memory::
 
-    >>> array = ShmArray(np.ndarray((4,), "f8", buffer=shm.buf), shm=shm)  # doctest: +SKIP
+        array = ShmArray(np.ndarray((4,), "f8", buffer=shm.buf), shm=shm)
 
     Parameters
     ----------
