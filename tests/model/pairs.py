@@ -42,8 +42,14 @@ class Pair:
         return self.model.locate_quietly(path)
 
     def may_alias(self, target: Path, source: Path) -> bool:
-        """Whether the container at `source` can be put into the one at `target` without a cycle."""
+        """Whether the container at `source` can be put into the one at `target` without a cycle.
+
+        A container that was taken out of `source` counts as still inside: the engine may say so.
+        """
         inside = containers(self.holder(source))
+        was = [self.model.paths.get(id(self.holder(path))) for path in (target, source)]
+        if was[0] is not None and was[1] is not None and was[0][: len(was[1])] == was[1]:
+            return False
         return all(c is not self.holder(target) for _, c in inside) and len(inside) < 12
 
     def call(self, path: Path, method: str, args: tuple[Any, ...]) -> None:
@@ -53,6 +59,8 @@ class Pair:
         expected = _attempt(lambda: self.model.call(self.model.locate(path), method, *mine), depth)
         theirs = [self._theirs(arg) for arg in args]
         found = _attempt(lambda: INVOKE[method](reach(self.real, path), *theirs), depth)
+        if method == "iter" and isinstance(self.holder(path), set) and found[0] == "done":
+            expected, found = (("done", frozenset(result[1][1])) for result in (expected, found))
         if method in RETURNS_SELF and expected[0] != "error":
             expected = found = ("done", None)
         assert found == expected, f"{method}{args!r} at {path}: {found}, not {expected}"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.oracle.values import Path
 
-KEYS = st.sampled_from(["a", "b", "c", "x", "items", "pop", 1, 2, (1, "t"), b"k"])
+KEYS = st.sampled_from(["a", "b", "a", "b", "c", "items", 1, (1, "t"), b"k"])
 LEAVES = st.one_of(
     st.integers(-3, 3), st.sampled_from([None, True, False, 1.0, 0.5, "s", "t", b"b", (1, 2)])
 )
@@ -20,7 +20,7 @@ VALUES = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3), SETS
     ),
-    max_leaves=5,
+    max_leaves=4,
 )
 INDEXES = st.integers(-4, 5)
 SLICES = st.builds(

@@ -34,13 +34,13 @@ class Effect:
     idle: bool = False
 
 
-def apply(target: Any, effect: Effect) -> None:
+def apply_effect(target: Any, effect: Effect) -> None:
     """Do on `target` (in the newest tree) what the effect did on the private copy."""
     if effect.how == "replay":
         INVOKE[effect.method](target, *map(clone, effect.args))
     elif effect.apply is not None:
-        for key in effect.keys:
-            target[key] = effect.apply(target[key])
+        for key, start in effect.keys.items():
+            target[key] = effect.apply(target[key]) if key in target else start
     elif isinstance(target, dict):
         for key in effect.gone:
             target.pop(key, None)

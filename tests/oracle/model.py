@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.oracle.changes import GROWING, Effect, apply, changes_of
+from tests.oracle.changes import GROWING, Effect, apply_effect, changes_of
 from tests.oracle.footprint import WRITES, Change, Clash, Note, What, clash, is_below
 from tests.oracle.methods import FOOTPRINTS, INVOKE
 from tests.oracle.values import CONTAINERS, Path, Plain, at, clone, containers, has, kind_of, same
@@ -78,7 +78,7 @@ class ModelTransaction:
         reordered = isinstance(target, list) and any(w is not What.APPEND for w in uses.wide)
         for what, key, soft in uses.reads:
             self._note_read(target, what, key, soft or popped_own)
-        before = clone(target) if uses.keys else None
+        before = clone(target) if uses.keys else list(target) if uses.wide else None
         had = len(target)
         result = INVOKE[method](target, *args)
         if id(target) in self.paths:
@@ -88,13 +88,15 @@ class ModelTransaction:
             self._follow_tail(target, had, popped_own, reordered)
         return result
 
-    def commute(self, path: Path, key: Any, apply: Callable[[Any], Any]) -> None:
-        """Apply a function to the newest value of a key at commit; seen here at once."""
+    def commute(self, path: Path, key: Any, apply: Callable[[Any], Any], start: Any) -> None:
+        """Apply a function to the newest value of a key at commit, or set it to `start` where
+        there is none; seen here at once."""
         target = self.locate_quietly(path)
+        effect = Effect(target, "commute", keys={key: start}, apply=apply)
         if id(target) in self.paths:
             self.notes.append(Note(What.COMMUTE, self.paths[id(target)], key))
-            self.effects.append(Effect(target, "commute", keys={key: None}, apply=apply))
-        target[key] = apply(target[key])
+            self.effects.append(effect)
+        apply_effect(target, effect)
 
     def locate_quietly(self, path: Path) -> Any:
         """The private container at a path, without a note (peek)."""
@@ -179,7 +181,10 @@ class ModelTransaction:
                 self.effects.append(Effect(target, "items", values, idle=same(before, target)))
             elif wide:
                 cut = len(target) if method == "pop" else 0
-                self.effects.append(Effect(target, "replay", method=method, args=args, cut=cut))
+                still = len(before) == len(target) and all(map(_is_kept, before, target))
+                self.effects.append(
+                    Effect(target, "replay", method=method, args=args, cut=cut, idle=still)
+                )
             return
         if not keys:
             return
@@ -215,6 +220,10 @@ class ModelTransaction:
                         copied = any(place != path for place in places.get(id(container), ()))
                         notes.append(Note(What.TREE, path, soft=not copied))
         return notes
+
+
+def _is_kept(before: Any, after: Any) -> bool:
+    return before is after or (not isinstance(after, CONTAINERS) and same(before, after))
 
 
 class Model:
@@ -260,9 +269,13 @@ class Model:
         worst = max([worst, *(self._size_clash(note) for note in notes)])
         if not tx.effects and worst is not Clash.NO:
             return Verdict.EITHER if any(note.always for note in notes) else Verdict.COMMIT
-        if worst is Clash.YES and all(effect.idle for effect in tx.effects):
+        if worst is Clash.YES and self.undid_itself(tx):
             return Verdict.EITHER
         return (Verdict.COMMIT, Verdict.EITHER, Verdict.CONFLICT)[worst]
+
+    def undid_itself(self, tx: ModelTransaction) -> bool:
+        """Whether all that `tx` wrote comes to nothing: then it may count as a reader."""
+        return all(effect.idle for effect in tx.effects) or same(tx.tree, self.trees[tx.base])
 
     def is_shifted(self, tx: ModelTransaction) -> bool:
         """Whether another commit moved items of a list that `tx`, under snapshot isolation, wrote
@@ -305,7 +318,7 @@ class Model:
                     shift = grown[id(target)] - size if key >= size else 0
                     target[key + shift] = clone(value)
             else:
-                apply(target, effect)
+                apply_effect(target, effect)
         return tree
 
     def _attached(self, tx: ModelTransaction) -> list[Effect]:

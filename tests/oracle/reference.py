@@ -116,7 +116,7 @@ class ReferenceTransaction:
     def incr(self, path: str, by: int = 1) -> None:
         """Add to the newest value at commit."""
         *way, last = path.split(".")
-        self.inner.commute(tuple(way), last, lambda value: value + by)
+        self.inner.commute(tuple(way), last, lambda value: value + by, by)
 
     def append(self, path: str, value: Any) -> None:
         """Append to the newest list at commit."""
