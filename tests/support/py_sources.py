@@ -14,6 +14,7 @@ _DEF = re.compile(
     r"^(?P<indent>[ ]*)(?:async\s+def|def|cdef|cpdef)\b(?!\s+class\b)"
     r"(?P<head>[^=(]*?)\b(?P<name>\w+)\("
 )
+_CLASS = re.compile(r"^(?P<indent>[ ]*)(?:cdef\s+)?class\s+(?P<name>\w+)")
 
 
 def modules() -> dict[str, Path]:
@@ -91,17 +92,32 @@ def reached_from(start: str) -> dict[str, str]:
 
 
 def function_sizes(path: Path) -> Iterator[tuple[str, int, int]]:
-    """(name, line, length in lines) of every function of a `.py` or `.pyx` file."""
+    """(qualified name, line, length in lines) of every function of a `.py` or `.pyx` file."""
     if path.suffix == ".py":
-        for node in ast.walk(tree_of(path)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield node.name, node.lineno, (node.end_lineno or node.lineno) - node.lineno + 1
+        yield from _sizes_below(tree_of(path), "")
         return
     lines = path.read_text(encoding="utf-8").splitlines()
+    around: list[tuple[int, str]] = []  # indentation and name of the blocks we are in
     for number, line in enumerate(lines):
-        match = _DEF.match(line)
+        match = _DEF.match(line) or _CLASS.match(line)
         if match:
-            yield match["name"], number + 1, _block_length(lines[number:], len(match["indent"]))
+            indent = len(match["indent"])
+            around = [block for block in around if block[0] < indent]
+            around.append((indent, match["name"]))
+            if match.re is _DEF:
+                name = ".".join(block[1] for block in around)
+                yield name, number + 1, _block_length(lines[number:], indent)
+
+
+def _sizes_below(node: ast.AST, prefix: str) -> Iterator[tuple[str, int, int]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            name = f"{prefix}{child.name}"
+            if not isinstance(child, ast.ClassDef):
+                yield name, child.lineno, (child.end_lineno or child.lineno) - child.lineno + 1
+            yield from _sizes_below(child, f"{name}.")
+        else:
+            yield from _sizes_below(child, prefix)
 
 
 def _block_length(lines: list[str], indent: int) -> int:
