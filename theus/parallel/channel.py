@@ -50,11 +50,11 @@ class Message(NamedTuple):
 class Inbox:
     """Cuts what comes from a descriptor into messages. For one thread.
 
-    ``ended`` is True once the other side has closed. A large message is read straight into
-    the buffer it is handed out in.
+    ``ended`` is True once the other side has closed, ``drained`` when the last read took all
+    that was there. A large message is read straight into the buffer it is handed out in.
     """
 
-    __slots__ = ("_buffer", "_fd", "_filled", "_head", "_large", "ended")
+    __slots__ = ("_buffer", "_fd", "_filled", "_head", "_large", "drained", "ended")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -62,6 +62,7 @@ class Inbox:
         self._large: bytearray | None = None
         self._filled = 0
         self._head = (Kind.STOP, 0)
+        self.drained = False
         self.ended = False
 
     def read(self) -> int:
@@ -73,10 +74,12 @@ class Inbox:
             if self._large is None:
                 data = os.read(self._fd, _AT_ONCE)
                 count = len(data)
+                self.drained = count < _AT_ONCE
                 self._buffer = self._buffer + data if self._buffer else data
             else:
                 count = os.readv(self._fd, [memoryview(self._large)[self._filled :]])
                 self._filled += count
+                self.drained = False
         except ConnectionResetError:  # it closed with something of ours unread
             count = 0
         if count == 0:

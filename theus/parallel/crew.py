@@ -173,23 +173,33 @@ class Crew:
             self._unsent.append(worker)
         return Handed.WHOLE if whole else Handed.PARTLY
 
-    def _take_task(self, worker: WorkerHandle, number: int | None = None) -> Task | None:
-        """Take its task from a worker; with ``number`` only if it is that one."""
+    def _take_task(self, worker: WorkerHandle, late: float | None = None) -> Task | None:
+        """Take its task from a worker, if its limit was over at the time ``late``."""
         with self._lock:
             task = worker.task
-            if task is None or number not in (None, task.number):
-                return None
+            if task is None or (late is not None and worker.due > late):
+                return None  # ``due`` may be that of a task it was given in the meantime
             worker.task = None
             self.busy -= 1
         return task
 
-    def _rest(self, worker: WorkerHandle) -> None:
-        """The worker is idle again, unless it has been told to end."""
+    def _take_answered(self, worker: WorkerHandle, number: int) -> Task | None:
+        """Take the task of that number from a worker, which is idle again."""
         with self._lock:
-            if worker.phase is not Phase.ENDING:
-                worker.phase = Phase.IDLE
-                worker.due = NEVER
-                self.idle.append(worker)
+            task = worker.task
+            if task is None or task.number != number:
+                return None
+            worker.task = None
+            self.busy -= 1
+            self._rest(worker)
+        return task
+
+    def _rest(self, worker: WorkerHandle) -> None:
+        """The worker is idle, unless it has been told to end. Under the lock."""
+        if worker.phase is not Phase.ENDING:
+            worker.phase = Phase.IDLE
+            worker.due = NEVER
+            self.idle.append(worker)
 
     def _retire(self, worker: WorkerHandle) -> None:
         """Give it no more tasks."""
@@ -241,12 +251,13 @@ class Crew:
                 worker.fault = "wrote something else into its channel and"
                 worker.inbox.ended = True
                 return
+            if worker.inbox.drained and reads > 0:
+                return  # what comes later wakes us again
 
     def _on_message(self, worker: WorkerHandle, message: Message) -> None:
         if message.kind is Kind.OUTCOME:
-            task = self._take_task(worker, message.number)
+            task = self._take_answered(worker, message.number)
             if task is not None:
-                self._rest(worker)
                 self._owner.answered(task, message.data, worker.pid)
         elif message.kind is Kind.LOG:
             try:
@@ -257,7 +268,8 @@ class Crew:
             self.ready += 1
             worker.warm = True
             self._complete = False
-            self._rest(worker)
+            with self._lock:
+                self._rest(worker)
             self._owner.ready()
 
     def _on_stderr(self, worker: WorkerHandle) -> None:
@@ -310,7 +322,7 @@ class Crew:
 
     def next_due(self) -> float:
         """When `look_at_clocks` has something to do (`time.monotonic()`)."""
-        soonest = min((worker.due for worker in self.workers), default=NEVER)
+        soonest = min([worker.due for worker in self.workers], default=NEVER)
         if self._muted:
             soonest = min(soonest, *self._muted.values())
         return min(soonest, self._again) if self._again else soonest
@@ -321,17 +333,18 @@ class Crew:
             self._again = 0.0
         for worker in [worker for worker in self.workers if worker.due <= now]:
             self._on_due(worker, now)
-        for worker in [worker for worker, due in self._muted.items() if due <= now]:
-            del self._muted[worker]
-            self._listen(worker)
+        if self._muted:
+            for worker in [worker for worker, due in self._muted.items() if due <= now]:
+                del self._muted[worker]
+                self._listen(worker)
 
     def _on_due(self, worker: WorkerHandle, now: float) -> None:
         if worker.phase is Phase.BUSY:
             self._on_channel(worker, select.POLLIN)  # it may have answered just in time
-            late = worker.task if worker.due <= now else None  # not one it was given meanwhile
-            if late is not None and self._take_task(worker, late.number) is not None:
+            task = self._take_task(worker, now)
+            if task is not None:
                 self._kill(worker)
-                self._owner.overdue(late)
+                self._owner.overdue(task)
         elif worker.phase is Phase.STARTING:
             self._kill(worker)
             self._owner.unstartable(

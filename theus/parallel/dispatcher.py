@@ -253,9 +253,9 @@ class Dispatcher:
     def _main(self) -> None:
         try:
             while self._go_on():
-                self._hand_out()
-                self._settle()
                 self._sleep()
+                self._hand_out()  # first, so that workers have something to do meanwhile
+                self._settle()
                 self.crew.look_at_clocks(time.monotonic())
         except BaseException as error:  # noqa: BLE001 - nobody may be left waiting
             _log.exception("the dispatcher of a pool failed")
@@ -283,14 +283,15 @@ class Dispatcher:
 
     def _hand_out(self) -> None:
         """Give what is queued to whoever is idle."""
-        with self._lock:
-            while self._queue and self.crew.free:
-                task = self._queue.popleft()
-                if not task.begun and not task.future.set_running_or_notify_cancel():
-                    continue
-                task.begun = True
-                if self._hand(task) is Handed.NOT:
-                    self._queue.appendleft(task)
+        if self._queue:
+            with self._lock:
+                while self._queue and self.crew.free:
+                    task = self._queue.popleft()
+                    if not task.begun and not task.future.set_running_or_notify_cancel():
+                        continue
+                    task.begun = True
+                    if self._hand(task) is Handed.NOT:
+                        self._queue.appendleft(task)
         self.crew.send_on()
 
     def _settle(self) -> None:
