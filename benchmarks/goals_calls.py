@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 
-from benchmarks.harness import awaits, calls, race_async
+from benchmarks.harness import awaits, calls_with, race_async
 from benchmarks.states import entries
 from benchmarks.table import Bound, goal
 from theus.contracts import process
@@ -16,7 +16,7 @@ from theus.engine import TheusEngine
 SMALL, LARGE = 10, 100_000
 
 
-async def nothing() -> None:
+async def nothing(argument: object) -> None:
     """What is awaited in the reference."""
 
 
@@ -54,10 +54,10 @@ def coroutine_calls() -> dict[str, float]:
     """Seconds of an await and of the calls of goals 17 to 19, from one race."""
     small, large = _engine(SMALL), _engine(LARGE)
     cases = {
-        "await": awaits(nothing),
-        "empty": awaits(lambda: small.execute(empty)),
-        "small": awaits(lambda: small.execute(one_of_each)),
-        "large": awaits(lambda: large.execute(one_of_each)),
+        "await": awaits(nothing, empty),
+        "empty": awaits(small.execute, empty),
+        "small": awaits(small.execute, one_of_each),
+        "large": awaits(large.execute, one_of_each),
     }
     return asyncio.run(race_async(cases, 400))
 
@@ -92,13 +92,10 @@ def state_size() -> float:
 def through_a_thread() -> float:
     """One read and one output in a thread, against an empty function in a thread."""
 
-    def thread() -> Awaitable[int]:
-        return asyncio.to_thread(plain)
-
     engine = _engine(SMALL)
     cases = {
-        "to_thread": awaits(thread, 10),
-        "execute": awaits(lambda: engine.execute(one_of_each_sync), 10),
+        "to_thread": awaits(asyncio.to_thread, plain, 10),
+        "execute": awaits(engine.execute, one_of_each_sync, 10),
     }
     best = asyncio.run(race_async(cases))
     return best["execute"] / best["to_thread"]
@@ -121,7 +118,7 @@ async def _awaits_in(turns: dict[str, Callable[[], float]]) -> dict[str, float]:
 
         return run
 
-    cases: dict[str, Callable[[], Awaitable[float]]] = {"await": awaits(nothing)}
+    cases: dict[str, Callable[[], Awaitable[float]]] = {"await": awaits(nothing, empty)}
     cases.update({name: without_loop(turn) for name, turn in turns.items()})
     return await race_async(cases, 400)
 
@@ -143,8 +140,8 @@ def inline() -> tuple[float, float, float]:
 
     bare.register(empty_sync)
     best = asyncio.run(_awaits_in({
-        "small": calls(lambda: small.run(one_of_each_sync)),
-        "large": calls(lambda: large.run(one_of_each_sync)),
-        "bare": calls(lambda: bare.run(empty_sync)),
+        "small": calls_with(small.run, one_of_each_sync),
+        "large": calls_with(large.run, one_of_each_sync),
+        "bare": calls_with(bare.run, empty_sync),
     }))
     return tuple(best[name] / best["await"] for name in ("small", "large", "bare"))

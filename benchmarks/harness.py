@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ROUNDS", "awaits", "calls", "once", "race", "race_async", "ratio", "repeated"]
+__all__ = [
+    "ROUNDS", "awaits", "calls", "calls_with", "once", "race", "race_async", "ratio", "repeated",
+]
 
 Turn = Callable[[], float]
 """One turn of a case; returns seconds per operation."""
@@ -31,13 +33,18 @@ COPIES = 100
 
 @contextmanager
 def no_collector() -> Iterator[None]:
-    """Keep the cyclic collector out of the turns."""
+    """Keep the cyclic collector out of the turns, and what exists already out of `gc.collect`.
+
+    Races collect between their rounds, so cyclic garbage of the turns does not pile up.
+    """
     gc.collect()
+    gc.freeze()
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        gc.unfreeze()
 
 
 def repeated(
@@ -73,13 +80,27 @@ def once(action: Callable[[], object]) -> Turn:
     return turn
 
 
-def awaits(action: Callable[[], Awaitable[object]], count: int = 50) -> AsyncTurn:
-    """`await action()`, `count` times."""
+def awaits(
+    action: Callable[[Any], Awaitable[object]], argument: Any, count: int = 50
+) -> AsyncTurn:
+    """`await action(argument)`, `count` times."""
 
     async def turn() -> float:
         start = perf_counter()
         for _ in range(count):
-            await action()
+            await action(argument)
+        return (perf_counter() - start) / count
+
+    return turn
+
+
+def calls_with(action: Callable[[Any], object], argument: Any, count: int = 50) -> Turn:
+    """`action(argument)`, `count` times, with the loop of `awaits`."""
+
+    def turn() -> float:
+        start = perf_counter()
+        for _ in range(count):
+            action(argument)
         return (perf_counter() - start) / count
 
     return turn
@@ -90,6 +111,7 @@ def race(cases: Mapping[str, Turn], rounds: int = ROUNDS) -> dict[str, float]:
     best = dict.fromkeys(cases, float("inf"))
     with no_collector():
         for _ in range(rounds):
+            gc.collect()
             for name, turn in cases.items():
                 best[name] = min(best[name], turn())
     return best
@@ -102,6 +124,7 @@ async def race_async(
     best = dict.fromkeys(cases, float("inf"))
     with no_collector():
         for _ in range(rounds):
+            gc.collect()
             for name, turn in cases.items():
                 best[name] = min(best[name], await turn())
     return best
