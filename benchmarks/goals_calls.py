@@ -14,6 +14,7 @@ from theus.contracts import process
 from theus.engine import TheusEngine
 
 SMALL, LARGE = 10, 100_000
+CALL_ROUNDS = 400
 
 
 async def nothing(argument: object) -> None:
@@ -42,8 +43,13 @@ def plain() -> int:
     return 5
 
 
-def _engine(size: int) -> TheusEngine:
-    engine = TheusEngine({"domain": entries(size), "global": {}})
+def engine_with_processes(size: int) -> TheusEngine:
+    """An engine with `size` keys and the processes of this file.
+
+    What they return differs in every call, so every call commits: writing a value that is there
+    already would change nothing.
+    """
+    engine = TheusEngine({"domain": {**entries(size), "k1": -1}, "global": {}})
     for each in (empty, one_of_each, one_of_each_sync):
         engine.register(each)
     return engine
@@ -52,14 +58,22 @@ def _engine(size: int) -> TheusEngine:
 @cache
 def coroutine_calls() -> dict[str, float]:
     """Seconds of an await and of the calls of goals 17 to 19, from one race."""
-    small, large = _engine(SMALL), _engine(LARGE)
+    small, large = engine_with_processes(SMALL), engine_with_processes(LARGE)
     cases = {
         "await": awaits(nothing, empty),
         "empty": awaits(small.execute, empty),
         "small": awaits(small.execute, one_of_each),
         "large": awaits(large.execute, one_of_each),
     }
-    return asyncio.run(race_async(cases, 400))
+    best = asyncio.run(race_async(cases, CALL_ROUNDS))
+    assert_commits(small, large)
+    return best
+
+
+def assert_commits(*engines: TheusEngine) -> None:
+    """Every call with an output must have made a version."""
+    for engine in engines:
+        assert engine.stats()["commits"] == CALL_ROUNDS * 50, engine.stats()
 
 
 @goal(17, "execute() of an empty coroutine process / await", Bound("6.0", 10.0, 20.0))
@@ -91,8 +105,7 @@ def state_size() -> float:
       Bound("1.01", 1.10, 1.3))
 def through_a_thread() -> float:
     """One read and one output in a thread, against an empty function in a thread."""
-
-    engine = _engine(SMALL)
+    engine = engine_with_processes(SMALL)
     cases = {
         "to_thread": awaits(asyncio.to_thread, plain, 10),
         "execute": awaits(engine.execute, one_of_each_sync, 10),
@@ -120,7 +133,7 @@ async def _awaits_in(turns: dict[str, Callable[[], float]]) -> dict[str, float]:
 
     cases: dict[str, Callable[[], Awaitable[float]]] = {"await": awaits(nothing, empty)}
     cases.update({name: without_loop(turn) for name, turn in turns.items()})
-    return await race_async(cases, 400)
+    return await race_async(cases, CALL_ROUNDS)
 
 
 @goal(
@@ -131,7 +144,7 @@ async def _awaits_in(turns: dict[str, Callable[[], float]]) -> dict[str, float]:
 )
 def inline() -> tuple[float, float, float]:
     """On the caller's thread, which runs no event loop."""
-    small, large = _engine(SMALL), _engine(LARGE)
+    small, large = engine_with_processes(SMALL), engine_with_processes(LARGE)
     bare = TheusEngine({"domain": {}, "global": {}})
 
     @process
@@ -144,4 +157,5 @@ def inline() -> tuple[float, float, float]:
         "large": calls_with(large.run, one_of_each_sync),
         "bare": calls_with(bare.run, empty_sync),
     }))
+    assert_commits(small, large)
     return tuple(best[name] / best["await"] for name in ("small", "large", "bare"))
