@@ -204,6 +204,8 @@ cdef int prepare_keys(Footprint tx, Plan plan, Draft draft) except -1:
         if type(value) is Op:
             (<Op>value).link = link
             plan.ops.append(value)
+            if (<Op>value).more is not None:
+                plan.ops.extend((<Op>value).more)
             continue
         base = value_at(node, key, tx.ver)
         if type(value) is Tomb:
@@ -535,9 +537,14 @@ cdef int drop_idle(Plan plan) except -1:
     cdef Op op
     cdef PyObject* value
     cdef list kept = []
+    cdef Op chained = None
     for item in plan.ops:
         op = <Op>item
-        if op.code >= OP_INCR:
+        if op.more is not None:
+            chained = op
+        if op.code >= OP_INCR and (
+            chained is None or op.node is not chained.node or op.key != chained.key
+        ):
             value = PyDict_GetItemWithError(op.node.cur, op.key)
             there = value is not NULL and not is_tomb(value)
             if op.code == OP_ADD and there or op.code == OP_DISCARD and not there:
@@ -555,6 +562,7 @@ cdef bint compute(Plan plan) except -1:
     May refuse; changes nothing.
     """
     cdef Op op
+    cdef Op before = None
     cdef bint some = False
     cdef PyObject* value
     for item in plan.ops:
@@ -564,6 +572,9 @@ cdef bint compute(Plan plan) except -1:
         elif OP_INCR <= op.code <= OP_MIN:
             value = PyDict_GetItemWithError(op.node.cur, op.key)
             old = Tomb.__new__(Tomb) if value is NULL else <object>value
+            if before is not None and before.node is op.node and before.key == op.key:
+                old = before.value
+            before = op
             if type(old) is not Tomb and type(old) not in NUMBERS:
                 raise TypeError(
                     f"cannot combine {type(old).__name__} at {format_path(op.path)!r} with "
@@ -639,8 +650,8 @@ cdef int judge(Footprint tx, Plan plan, object chain, u64 asserted, bint strict)
         return verdict
     if compute(plan):
         drop_idle(plan)
-        if not plan.ops:
-            return IDLE
+    if not plan.ops:
+        return IDLE
     if store.alive > (0 if tx.snap.gone else 1) and not store.reserve(record_count(plan)):
         raise MemoryError()
     return FRESH

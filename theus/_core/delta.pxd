@@ -32,6 +32,7 @@ cdef class Op:
     cdef readonly object new
     cdef readonly object old
     cdef object value
+    cdef list more        # pending commuting operations of other kinds on the same key, in order
 
 
 @cython.final

@@ -84,7 +84,7 @@ cdef class KeyedGuard(Guard):
         if self.tx.track:
             self.tx.note(self.node, <PyObject*>key, KEY)
         old = self.tx.absent if base is NULL else <object>base
-        value = commute(op.code, old, op.new, self.where_key(key))
+        value = commute_all(op, old, self.where_key(key))
         self.writable().over[key] = value
         return value
 
@@ -281,6 +281,15 @@ cdef object plain_value(object value):
 def detached(value):
     """A value that leaves the transaction: guards and views in it become plain copies."""
     return plain_value(value)
+
+
+cdef object commute_all(Op op, old, path):
+    """The result of a pending commuting operation and those that follow it on the same key."""
+    value = commute(op.code, old, op.new, path)
+    if op.more is not None:
+        for item in op.more:
+            value = commute((<Op>item).code, value, (<Op>item).new, path)
+    return value
 
 
 def commute(int code, old, amount, path):

@@ -11,7 +11,7 @@ by side.
 """
 
 from cpython.object cimport PyObject
-from theus._core.commit cimport FENCED, Plan, release
+from theus._core.commit cimport FENCED, release
 from theus._core.commit cimport install as install_plan
 from theus._core.commit cimport prepare as prepare_plan
 from theus._core.delta cimport OP_INCR, OP_MAX, OP_MIN, Op, make_op
@@ -21,7 +21,7 @@ from theus._core.footprint cimport (
 from theus._core.freeze cimport ingest, is_plain_leaf
 from theus._core.guard cimport Guard, detached_guard, root_guard
 from theus._core.guard_list cimport ListGuard
-from theus._core.guard_map cimport KeyedGuard, MapGuard, plain_value
+from theus._core.guard_map cimport KeyedGuard, MapGuard, commute_all, plain_value
 from theus._core.guard_set cimport SetGuard
 from theus._core.node cimport LIST, Node, Tomb, u64, value_at
 from theus._core.path cimport format_path, parse_path
@@ -421,11 +421,8 @@ cdef class Transaction(Footprint):
             guard.store_draft(key, value if old is not NULL else op)
         elif type(<object>old) is not Op:
             guard.store_draft(key, commute(code, <object>old, value, parts))
-        elif (<Op>old).code == code:
-            op = make_op(code, guard.node, guard.get_link(), key, commute(code, (<Op>old).new, value, parts))
-            guard.store_draft(key, op)
         else:
-            guard.store_draft(key, commute(code, guard.lookup(key, self.absent), value, parts))
+            guard.store_draft(key, joined(<Op>old, code, value, parts))
         return 0
 
     def incr(self, path, by=1):
@@ -618,7 +615,7 @@ cdef class Transaction(Footprint):
 
         Raises ConflictError. Afterwards the transaction has ended.
         """
-        if not self.plan.ops:
+        if not self.plan.ops and not self.asserted:
             release(self, self.plan)
             self.committed_version = self.ver
             self.finish(COMMITTED)
@@ -737,6 +734,23 @@ cdef Draft empty_draft():
     return draft
 
 
+cdef Op joined(Op first, int code, object value, tuple parts):
+    """A pending commuting operation, followed by one more on the same key (a new object)."""
+    cdef Op op = make_op(first.code, first.node, first.link, first.key, first.new)
+    cdef list more = [] if first.more is None else list(first.more)
+    cdef Op last = <Op>more[len(more) - 1] if more else op
+    if last.code != code:
+        more.append(make_op(code, first.node, first.link, first.key, value))
+    elif more:
+        more[len(more) - 1] = make_op(
+            code, first.node, first.link, first.key, commute(code, last.new, value, parts)
+        )
+    else:
+        op = make_op(code, first.node, first.link, first.key, commute(code, first.new, value, parts))
+    op.more = more or None
+    return op
+
+
 cdef object list_index(object container, object key):
     """A path segment as an index where the container is a list."""
     if isinstance(container, (ListGuard, list)) and isinstance(key, str):
@@ -815,7 +829,7 @@ cdef object peek_value(Transaction tx, Node node, tuple parts, Py_ssize_t at):
             if type(value) is Op:
                 found = value_at(node, key, tx.ver)
                 base = tx.absent if found is NULL else <object>found
-                value = commute((<Op>value).code, base, (<Op>value).new, parts)
+                value = commute_all(<Op>value, base, parts)
             elif isinstance(value, Guard):
                 node = (<Guard>value).node
                 at += 1
