@@ -84,7 +84,8 @@ def empty_process() -> float:
 
 
 @goal(
-    18, "execute() with one read and one output / await",
+    18,
+    "execute() with one read and one output / await",
     Bound("12.4", 20.0, 35.0, f"{SMALL} keys"),
     Bound("12.4", 20.0, 35.0, f"{LARGE:,} keys"),
 )
@@ -101,8 +102,7 @@ def state_size() -> float:
     return best["large"] / best["small"]
 
 
-@goal(20, "execute() of a sync process / asyncio.to_thread of a function",
-      Bound("1.01", 1.10, 1.3))
+@goal(20, "execute() of a sync process / asyncio.to_thread of a function", Bound("1.01", 1.10, 1.3))
 def through_a_thread() -> float:
     """One read and one output in a thread, against an empty function in a thread."""
     engine = engine_with_processes(SMALL)
@@ -137,7 +137,8 @@ async def _awaits_in(turns: dict[str, Callable[[], float]]) -> dict[str, float]:
 
 
 @goal(
-    21, "run() of a sync process, one read and one output / await",
+    21,
+    "run() of a sync process, one read and one output / await",
     Bound("6.3", 12.0, 20.0, f"{SMALL} keys"),
     Bound("6.3", 12.0, 20.0, f"{LARGE:,} keys"),
     Bound("", None, None, "empty body"),
@@ -152,10 +153,14 @@ def inline() -> tuple[float, float, float]:
         """Nothing."""
 
     bare.register(empty_sync)
-    best = asyncio.run(_awaits_in({
-        "small": calls_with(small.run, one_of_each_sync),
-        "large": calls_with(large.run, one_of_each_sync),
-        "bare": calls_with(bare.run, empty_sync),
-    }))
+    best = asyncio.run(
+        _awaits_in(
+            {
+                "small": calls_with(small.run, one_of_each_sync),
+                "large": calls_with(large.run, one_of_each_sync),
+                "bare": calls_with(bare.run, empty_sync),
+            }
+        )
+    )
     assert_commits(small, large)
     return tuple(best[name] / best["await"] for name in ("small", "large", "bare"))

@@ -30,7 +30,8 @@ def _sizes(action: Callable[[Any, int], object]) -> float:
 
 
 @goal(
-    7, "one hot key at 1,000,000 keys / at 10 keys",
+    7,
+    "one hot key at 1,000,000 keys / at 10 keys",
     *(Bound("1.07", 1.5, 2.0, f"commit, {name}") for name in WRITE_PATHS),
     Bound("1.0", 1.5, 2.0, "read in a process"),
     Bound("1.0", 1.5, 2.0, "read of engine.state"),
@@ -42,7 +43,8 @@ def sizes() -> tuple[float, ...]:
 
 
 @goal(
-    8, "cold keys of 1,000,000 / cold dict set",
+    8,
+    "cold keys of 1,000,000 / cold dict set",
     Bound("1.0-1.2", 2.0, 3.0, "begin + commit of one key"),
     Bound("", None, None, "100 keys in one commit, per key"),
     Bound("", None, None, "the dict set itself", unit="ns"),
@@ -88,7 +90,8 @@ def cold_keys() -> tuple[float, float, float]:
 
 
 @goal(
-    9, "begin + commit of one key with delta record and meta entry",
+    9,
+    "begin + commit of one key with delta record and meta entry",
     Bound("7", 35.0, 60.0, "/ dict set"),
     Bound("0.12", None, None, "time", unit="us"),
 )
@@ -97,10 +100,12 @@ def one_commit() -> tuple[float, float]:
     store, flat = store_of(entries(10)), entries(10)
     commit = "tx = over(store); tx.domain['k3'] = store.ver; tx.commit(); log('k', 'm')"
     names = {"over": Transaction.over, "store": store, "log": store.meta.append}
-    best = race({
-        "commit": repeated(commit, names, loops=5),
-        "dict": repeated("d['k3'] = 2", {"d": flat}),
-    })
+    best = race(
+        {
+            "commit": repeated(commit, names, loops=5),
+            "dict": repeated("d['k3'] = 2", {"d": flat}),
+        }
+    )
     assert len(store.history) == store.history.capacity
     return best["commit"] / best["dict"], best["commit"] * 1e6
 
@@ -144,7 +149,8 @@ def many_keys() -> float:
 
 
 @goal(
-    12, f"what {READS} noted reads add to commit() / {READS} dict reads",
+    12,
+    f"what {READS} noted reads add to commit() / {READS} dict reads",
     Bound("0.4", 3.0, 6.0, "container untouched since"),
     Bound("0.9-1.8", 3.0, 6.0, "container touched since"),
 )
@@ -176,11 +182,16 @@ def noted_reads() -> tuple[float, float]:
 
         return run
 
-    best = race({
-        "dict": repeated("d['k3']", {"d": entries(READS)}),
-        **{(reads, touch): turn(reads, touch) for reads in (True, False)
-           for touch in (True, False)},
-    })
+    best = race(
+        {
+            "dict": repeated("d['k3']", {"d": entries(READS)}),
+            **{
+                (reads, touch): turn(reads, touch)
+                for reads in (True, False)
+                for touch in (True, False)
+            },
+        }
+    )
     reference = READS * best["dict"]
     return (
         (best[True, False] - best[False, False]) / reference,

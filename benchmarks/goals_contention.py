@@ -75,7 +75,8 @@ async def _workers(engine: TheusEngine) -> list[list[int]]:
 
 
 @goal(
-    28, f"{WORKERS} workers on one counter",
+    28,
+    f"{WORKERS} workers on one counter",
     Bound("6", 7, 7, "most attempts of a call", unit=""),
     Bound("0.99", 0.9, 0.8, "Jain index of their commits", at_most=False, unit=""),
     Bound("", None, None, "commits per second", unit=""),
@@ -120,7 +121,8 @@ async def _long_against_short(engine: TheusEngine) -> tuple[list[int], int]:
 
 
 @goal(
-    29, f"a long transaction against {WRITERS} hot writers",
+    29,
+    f"a long transaction against {WRITERS} hot writers",
     Bound("128-177", 50, 1, "its commits per second", at_most=False, unit=""),
     Bound("6", 7, 7, "most attempts of a call", unit=""),
     Bound("", None, None, "commits per second of the writers", unit=""),
@@ -135,7 +137,8 @@ def long_transaction() -> tuple[float, float, float]:
 
 
 @goal(
-    30, "anomalies in checked random histories",
+    30,
+    "anomalies in checked random histories",
     Bound("0", 0, 0, "found", unit=""),
     Bound("", None, None, "histories", unit=""),
 )

@@ -17,7 +17,8 @@ CHANGES = 10
 
 
 @goal(
-    25, "structural diff of 10,000 leaves, nothing shared: jsondiff / ours",
+    25,
+    "structural diff of 10,000 leaves, nothing shared: jsondiff / ours",
     Bound("18", 10.0, 5.0, at_most=False),
 )
 def structural() -> float:
@@ -32,10 +33,13 @@ def structural() -> float:
         after[f"g{number * 9}"][f"k{number * 7}"] = -1
     assert len(diff(before, after)) == CHANGES
     assert len(jsondiff.diff(before, after)) == CHANGES
-    best = race({
-        "ours": once(lambda: diff(before, after)),
-        "jsondiff": once(lambda: jsondiff.diff(before, after)),
-    }, 60)
+    best = race(
+        {
+            "ours": once(lambda: diff(before, after)),
+            "jsondiff": once(lambda: jsondiff.diff(before, after)),
+        },
+        60,
+    )
     return best["jsondiff"] / best["ours"]
 
 
@@ -67,8 +71,11 @@ def _change(store: Store, group: int, value: int) -> None:
     tx.commit()
 
 
-@goal(26, "difference of two versions with 10 changes: 1,000,000 leaves / 1,024 leaves",
-      Bound("1.0", 1.5, 3.0))
+@goal(
+    26,
+    "difference of two versions with 10 changes: 1,000,000 leaves / 1,024 leaves",
+    Bound("1.0", 1.5, 3.0),
+)
 def versions() -> float:
     """From the log of deltas, which names what changed."""
     return ratio(calls(_difference(1000), 10), calls(_difference(32), 10))

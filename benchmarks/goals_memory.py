@@ -31,7 +31,8 @@ def _traced(work: Callable[[], None]) -> int:
 
 
 @goal(
-    13, "bytes per kept change",
+    13,
+    "bytes per kept change",
     Bound("175-183", 300.0, 400.0, "undo record, a reader pins the old version", unit="B"),
     Bound("", None, None, "delta record, while the log fills", unit="B"),
 )
@@ -71,8 +72,9 @@ def _come_and_go(store: Store, first: int, names: int) -> None:
     store.collect()
 
 
-@goal(14, f"bytes left per name set and deleted ({NAMES:,} names)",
-      Bound("0-0.6", 2.0, 8.0, unit="B"))
+@goal(
+    14, f"bytes left per name set and deleted ({NAMES:,} names)", Bound("0-0.6", 2.0, 8.0, unit="B")
+)
 def dead_names() -> float:
     """After a warm-up that fills the log of deltas and the free lists."""
     tracemalloc.start()
@@ -86,7 +88,8 @@ def dead_names() -> float:
 
 
 @goal(
-    15, f"a reader that pinned {PINNED:,} records goes",
+    15,
+    f"a reader that pinned {PINNED:,} records goes",
     Bound("0.042", 0.1, 1.0, "its release", unit="ms"),
     Bound("0.35", 1.0, 5.0, "slowest commit after it", unit="ms"),
 )
@@ -96,11 +99,11 @@ def release() -> tuple[float, float]:
     keys = list(entries(PINNED))
     releases, slowest = [], []
     with no_collector():
-        for value in range(15):
+        for turn in range(1, 16):
             reader = Transaction.over(store)
             len(reader.domain)
             for key in keys:
-                commit_key(store, key, value)
+                commit_key(store, key, -turn)
             assert store.undo_records >= PINNED
             start = perf_counter()
             reader.rollback()

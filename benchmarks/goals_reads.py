@@ -56,7 +56,8 @@ def two_levels() -> float:
 
 
 @goal(
-    4, "read from an old snapshot, 1000 later versions / newest",
+    4,
+    "read from an old snapshot, 1000 later versions / newest",
     Bound("2-3", 4.0, 6.0, "transaction"),
     Bound("2-3", 4.0, 6.0, "State"),
 )
@@ -68,8 +69,10 @@ def old_snapshot() -> tuple[float, float]:
         commit_key(store, "x", number + 10)
     newest = Transaction.over(store)
     views = {
-        "old": transaction.domain, "new": newest.domain,
-        "old state": state.domain, "new state": state_of(store).domain,
+        "old": transaction.domain,
+        "new": newest.domain,
+        "old state": state.domain,
+        "new state": state_of(store).domain,
     }
     assert [view["x"] for view in views.values()] == [1, 1009, 1, 1009]
     best = race({name: repeated("p['x']", {"p": view}) for name, view in views.items()})
@@ -83,7 +86,8 @@ def draft_write() -> float:
 
 
 @goal(
-    6, f"iterating a guard of {WIDTH} / dict",
+    6,
+    f"iterating a guard of {WIDTH} / dict",
     Bound("2.0", 2.5, 4.0, "items()"),
     Bound("1.5", 2.0, 4.0, "keys"),
 )
@@ -117,7 +121,8 @@ def visit_by_glob(ctx: Any, action: Callable[[Any], float]) -> float:
 
 
 @goal(
-    27, "what the permission decision adds to the first guarded read of a key / dict read",
+    27,
+    "what the permission decision adds to the first guarded read of a key / dict read",
     Bound("1.3", 2.0, 4.0, "literal"),
     Bound("1.3", 2.0, 4.0, "glob"),
     Bound("", None, None, "check() of 4 keys / 4 dict reads"),
@@ -142,13 +147,18 @@ def permission() -> tuple[float, float, float]:
     root = compile_patterns(["domain.users.*.name"], ["domain.count"])
     path = ("domain", "users", "u1", "name")
     assert check(root, path, CAN_READ) and not check(root, (*path[:3], "age"), CAN_READ)
-    best = race({
-        "dict": lambda: read(flat),
-        "free": lambda: read(Transaction.over(store).domain),
-        "names": lambda: engine.run(visit_by_names, read),
-        "glob": lambda: engine.run(visit_by_glob, read),
-        "four": repeated("d['domain']['users']['u1']['name']", {"d": nested}),
-        "check": repeated("check(r, p, f)", {"check": check, "r": root, "p": path, "f": CAN_READ}),
-    }, 400)
+    best = race(
+        {
+            "dict": lambda: read(flat),
+            "free": lambda: read(Transaction.over(store).domain),
+            "names": lambda: engine.run(visit_by_names, read),
+            "glob": lambda: engine.run(visit_by_glob, read),
+            "four": repeated("d['domain']['users']['u1']['name']", {"d": nested}),
+            "check": repeated(
+                "check(r, p, f)", {"check": check, "r": root, "p": path, "f": CAN_READ}
+            ),
+        },
+        400,
+    )
     literal, glob = ((best[each] - best["free"]) / best["dict"] for each in ("names", "glob"))
     return literal, glob, best["check"] / best["four"]

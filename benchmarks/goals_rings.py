@@ -24,7 +24,8 @@ def publish() -> float:
 
 
 @goal(
-    24, "burst delivery: an asyncio.Queue per receiver / hub",
+    24,
+    "burst delivery: an asyncio.Queue per receiver / hub",
     Bound("3.9", 2.5, 1.5, "1 receiver", at_most=False),
     Bound("6.5", 4.0, 2.0, "10 receivers", at_most=False),
 )
@@ -34,7 +35,8 @@ def delivery() -> tuple[float, ...]:
 
 
 @goal(
-    EXTRA, "workflow condition: eval of its text / ours",
+    EXTRA,
+    "workflow condition: eval of its text / ours",
     Bound("", ratio_expressions.GOAL, ratio_expressions.GOAL, at_most=False),
 )
 def condition() -> float:

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
-    "ROUNDS", "awaits", "calls", "calls_with", "once", "race", "race_async", "ratio", "repeated",
+    "ROUNDS",
+    "awaits",
+    "calls",
+    "calls_with",
+    "once",
+    "race",
+    "race_async",
+    "ratio",
+    "repeated",
 ]
 
 Turn = Callable[[], float]
@@ -80,9 +88,7 @@ def once(action: Callable[[], object]) -> Turn:
     return turn
 
 
-def awaits(
-    action: Callable[[Any], Awaitable[object]], argument: Any, count: int = 50
-) -> AsyncTurn:
+def awaits(action: Callable[[Any], Awaitable[object]], argument: Any, count: int = 50) -> AsyncTurn:
     """`await action(argument)`, `count` times."""
 
     async def turn() -> float:
@@ -117,9 +123,7 @@ def race(cases: Mapping[str, Turn], rounds: int = ROUNDS) -> dict[str, float]:
     return best
 
 
-async def race_async(
-    cases: Mapping[str, AsyncTurn], rounds: int = ROUNDS
-) -> dict[str, float]:
+async def race_async(cases: Mapping[str, AsyncTurn], rounds: int = ROUNDS) -> dict[str, float]:
     """As `race`, for turns that are awaited on the running loop."""
     best = dict.fromkeys(cases, float("inf"))
     with no_collector():

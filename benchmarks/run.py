@@ -22,11 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.table import EXTRA, GOALS, Goal, NotMeasured, Row, verdict_of
 
 MODULES = (
-    "goals_reads", "goals_commits", "goals_memory", "goals_calls", "goals_rings", "goals_diffs",
+    "goals_reads",
+    "goals_commits",
+    "goals_memory",
+    "goals_calls",
+    "goals_rings",
+    "goals_diffs",
     "goals_contention",
 )
-HEAD = (f"{'no':>3}  {'goal':<84}{'floor':>10}{'target':>11}{'gate':>11}{'measured':>11}"
-        "  verdict")
+HEAD = f"{'no':>3}  {'goal':<84}{'floor':>10}{'target':>11}{'gate':>11}{'measured':>11}  verdict"
 
 
 def load() -> list[Goal]:
@@ -42,12 +46,12 @@ def line(row: Row) -> str:
     number = str(goal.number) if goal.number < EXTRA else "+"
     title = f"{goal.title}: {bound.what}" if bound.what else goal.title
     sign = "<=" if bound.at_most else ">="
-    asked = [
-        "-" if value is None else f"{sign} {value:g}" for value in (bound.target, bound.gate)
-    ]
+    asked = ["-" if value is None else f"{sign} {value:g}" for value in (bound.target, bound.gate)]
     measured = f"{row.measured:.2f} {bound.unit}" if bound.unit else f"{row.measured:g}"
-    return (f"{number:>3}  {title:<84}{bound.floor or '-':>10}{asked[0]:>11}{asked[1]:>11}"
-            f"{measured:>11}  {row.verdict}")
+    return (
+        f"{number:>3}  {title:<84}{bound.floor or '-':>10}{asked[0]:>11}{asked[1]:>11}"
+        f"{measured:>11}  {row.verdict}"
+    )
 
 
 def measure(goals: Iterable[Goal]) -> tuple[list[Row], list[str]]:
@@ -75,18 +79,26 @@ def summary(rows: Iterable[Row], skipped: list[str]) -> str:
         if row.goal.number < EXTRA:
             by_goal.setdefault(row.goal.number, []).append(row)
     count = Counter(verdict_of(found) for found in by_goal.values())
-    return (f"{count['target']} of {len(by_goal)} measured goals inside their target, "
-            f"{count['gate']} inside their gate only, {count['miss']} miss their gate, "
-            f"{len(skipped)} not measured")
+    return (
+        f"{count['target']} of {len(by_goal)} measured goals inside their target, "
+        f"{count['gate']} inside their gate only, {count['miss']} miss their gate, "
+        f"{len(skipped)} not measured"
+    )
 
 
 def as_data(row: Row) -> dict[str, object]:
     """One figure as plain data."""
     bound = row.bound
     return {
-        "number": row.goal.number, "goal": row.goal.title, "what": bound.what,
-        "floor": bound.floor, "target": bound.target, "gate": bound.gate,
-        "at_most": bound.at_most, "unit": bound.unit, "measured": row.measured,
+        "number": row.goal.number,
+        "goal": row.goal.title,
+        "what": bound.what,
+        "floor": bound.floor,
+        "target": bound.target,
+        "gate": bound.gate,
+        "at_most": bound.at_most,
+        "unit": bound.unit,
+        "measured": row.measured,
         "verdict": row.verdict,
     }
 

@@ -14,7 +14,14 @@ from theus.contracts import process
 from theus.engine import TheusEngine
 
 __all__ = [
-    "WRITE_PATHS", "commit_key", "engine_of", "entries", "inside", "read_key", "store_of", "tree",
+    "WRITE_PATHS",
+    "commit_key",
+    "engine_of",
+    "entries",
+    "inside",
+    "read_key",
+    "store_of",
+    "tree",
 ]
 
 

@@ -27,7 +27,7 @@ class Bound:
     unit: str = "x"
 
     def verdict(self, measured: float) -> str:
-        """"target", "gate", "miss", or "info" where nothing is asked."""
+        """ "target", "gate", "miss", or "info" where nothing is asked."""
         for name, bound in (("target", self.target), ("gate", self.gate)):
             if bound is not None and (measured <= bound if self.at_most else measured >= bound):
                 return name

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.goals_calls import engine_with_processes, empty, nothing, one_of_each, one_of_each_sync
+from benchmarks.goals_calls import (
+    empty,
+    engine_with_processes,
+    nothing,
+    one_of_each,
+    one_of_each_sync,
+)
 
 COUNT = 100
 

@@ -62,9 +62,7 @@ ZONES: tuple[ZoneRule, ...] = (
         delete=False,
         pure=False,
     ),
-    ZoneRule(
-        ContextZone.HEAVY, names=("heavy",), prefixes=("heavy_",), append=False, delete=False
-    ),
+    ZoneRule(ContextZone.HEAVY, names=("heavy",), prefixes=("heavy_",), append=False, delete=False),
     ZoneRule(ContextZone.LOG, prefixes=("log_", "audit_"), update=False, delete=False),
     ZoneRule(
         ContextZone.CONSTANT,

@@ -58,15 +58,16 @@ class _Check:
         self.found: list[Anomaly] = []
         self.graph: Graph = {txn.name: {} for txn in history if txn.ok}
         self.writer: dict[tuple[Any, Any], Txn] = {}
-        self.last: dict[tuple[Any, Any], Any] = {}     # (txn, key) -> its last value
-        self.outside: list[tuple[Txn, Op]] = []        # reads that saw nothing of their own txn
-        self.order: dict[Any, list[Any]] = {}          # key -> values, oldest first
+        self.last: dict[tuple[Any, Any], Any] = {}  # (txn, key) -> its last value
+        self.outside: list[tuple[Txn, Op]] = []  # reads that saw nothing of their own txn
+        self.order: dict[Any, list[Any]] = {}  # key -> values, oldest first
 
     def run(self) -> list[Anomaly]:
         self._index()
         lists = any(
             op.kind == "append" or isinstance(op.value, list)
-            for txn in self.history for op in txn.ops
+            for txn in self.history
+            for op in txn.ops
         )
         for txn in self.history:
             if txn.ok:
@@ -105,7 +106,7 @@ class _Check:
             mine = own[op.key]
             if lists:
                 cut = len(op.value) - len(mine)
-                if op.value[max(cut, 0):] != mine:
+                if op.value[max(cut, 0) :] != mine:
                     self._report("internal", f"{txn.name} read {op.value} after writing {mine}")
                     continue
                 base: Any = op.value[:cut]
@@ -235,8 +236,10 @@ class _Check:
         for base in bases:
             suffix = "-realtime" if base else ""
             for name, kinds, needs in (
-                ("G0", frozenset({WW}), WW), ("G1c", frozenset({WW, WR}), WR),
-                ("G-single", frozenset({WW, WR}), RW), ("G2", frozenset({WW, WR, RW}), RW),
+                ("G0", frozenset({WW}), WW),
+                ("G1c", frozenset({WW, WR}), WR),
+                ("G-single", frozenset({WW, WR}), RW),
+                ("G2", frozenset({WW, WR, RW}), RW),
             ):
                 self._cycles_of(name + suffix, kinds | base, needs, reported)
 

@@ -48,7 +48,7 @@ def _append_by_read(tx: Any, key: int, value: int) -> None:
 
 def _append_by_slice(tx: Any, key: int, value: int) -> None:
     target = tx.domain[f"k{key}"]
-    target[len(target):] = [value]
+    target[len(target) :] = [value]
 
 
 def _append_by_path(tx: Any, key: int, value: int) -> None:
@@ -100,29 +100,87 @@ def _read_record(tx: Any, key: int) -> int | None:
     return None if held is None else held["value"]
 
 
-LAYOUTS = {layout.name: layout for layout in (
-    Layout("list in place", "list", _empty_lists,
-           lambda tx, k: list(tx.domain[f"k{k}"]), _append_in_place),
-    Layout("list replaced", "list", _empty_lists,
-           lambda tx, k: list(tx.domain[f"k{k}"]), _append_by_read),
-    Layout("list by slices", "list", _empty_lists,
-           lambda tx, k: list(tx.domain[f"k{k}"][:]), _append_by_slice),
-    Layout("list by path", "list", _empty_lists,
-           lambda tx, k: list(tx.get(f"domain.k{k}")), _append_by_path),
-    Layout("list nested", "list", _nested_lists, _read_nested, _append_nested),
-    Layout("keys of a mapping", "list", _empty_maps,
-           lambda tx, k: list(tx.domain[f"k{k}"]), _append_as_key),
-    Layout("items of a mapping", "list", _empty_maps,
-           lambda tx, k: [key for key, _ in tx.domain[f"k{k}"].items()], _append_as_key),
-    Layout("register by item", "register", _registers,
-           lambda tx, k: tx.domain[f"k{k}"], _write_item),
-    Layout("register by attribute", "register", _registers,
-           lambda tx, k: getattr(tx.domain, f"k{k}"), _write_attribute),
-    Layout("register that comes and goes", "register", lambda keys: {},
-           lambda tx, k: tx.domain.get(f"k{k}"), _write_by_pop),
-    Layout("register in a list", "register", lambda keys: {"regs": [None] * keys},
-           lambda tx, k: tx.domain["regs"][k], _write_in_list),
-    Layout("register in a record", "register", _registers, _read_record, _write_record),
-    Layout("register by values", "register", _registers,
-           lambda tx, k: dict(tx.domain.items())[f"k{k}"], _write_item),
-)}
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        Layout(
+            "list in place",
+            "list",
+            _empty_lists,
+            lambda tx, k: list(tx.domain[f"k{k}"]),
+            _append_in_place,
+        ),
+        Layout(
+            "list replaced",
+            "list",
+            _empty_lists,
+            lambda tx, k: list(tx.domain[f"k{k}"]),
+            _append_by_read,
+        ),
+        Layout(
+            "list by slices",
+            "list",
+            _empty_lists,
+            lambda tx, k: list(tx.domain[f"k{k}"][:]),
+            _append_by_slice,
+        ),
+        Layout(
+            "list by path",
+            "list",
+            _empty_lists,
+            lambda tx, k: list(tx.ensure(f"domain.k{k}")),
+            _append_by_path,
+        ),
+        Layout("list nested", "list", _nested_lists, _read_nested, _append_nested),
+        Layout(
+            "keys of a mapping",
+            "list",
+            _empty_maps,
+            lambda tx, k: list(tx.domain[f"k{k}"]),
+            _append_as_key,
+        ),
+        Layout(
+            "items of a mapping",
+            "list",
+            _empty_maps,
+            lambda tx, k: [key for key, _ in tx.domain[f"k{k}"].items()],
+            _append_as_key,
+        ),
+        Layout(
+            "register by item",
+            "register",
+            _registers,
+            lambda tx, k: tx.domain[f"k{k}"],
+            _write_item,
+        ),
+        Layout(
+            "register by attribute",
+            "register",
+            _registers,
+            lambda tx, k: getattr(tx.domain, f"k{k}"),
+            _write_attribute,
+        ),
+        Layout(
+            "register that comes and goes",
+            "register",
+            lambda keys: {},
+            lambda tx, k: tx.domain.get(f"k{k}"),
+            _write_by_pop,
+        ),
+        Layout(
+            "register in a list",
+            "register",
+            lambda keys: {"regs": [None] * keys},
+            lambda tx, k: tx.domain["regs"][k],
+            _write_in_list,
+        ),
+        Layout("register in a record", "register", _registers, _read_record, _write_record),
+        Layout(
+            "register by values",
+            "register",
+            _registers,
+            lambda tx, k: dict(tx.domain.items())[f"k{k}"],
+            _write_item,
+        ),
+    )
+}

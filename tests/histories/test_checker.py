@@ -61,8 +61,10 @@ LISTS: dict[str, History] = {
     ],
     "internal": [txn("a", append("x", 1), read("x", []))],
     "incompatible-order": [
-        txn("a", append("x", 1)), txn("b", append("x", 2)),
-        txn("c", read("x", [1, 2])), txn("d", read("x", [2, 1])),
+        txn("a", append("x", 1)),
+        txn("b", append("x", 2)),
+        txn("c", read("x", [1, 2])),
+        txn("d", read("x", [2, 1])),
     ],
     "duplicate": [txn("a", append("x", 1)), txn("b", read("x", [1, 1]))],
     "unknown-value": [txn("b", read("x", [7]))],

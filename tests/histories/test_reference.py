@@ -36,7 +36,8 @@ def test_serializable_histories_are_clean(layout: str) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_most_transactions_do_something(layout: str) -> None:
     made = [
-        txn for seed in range(12)
+        txn
+        for seed in range(12)
         for txn in one_history(ReferenceEngine, LAYOUTS[layout], seed, SHAPE, Refused)
     ]
     assert 0.3 < sum(txn.ok for txn in made) / len(made) < 0.95

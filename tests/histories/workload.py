@@ -49,8 +49,13 @@ def take_step(layout: Layout, tx: Any, step: tuple[bool, int, int]) -> Op:
 
 
 def _advance(
-    engine: Any, layout: Layout, program: Program, name: Any, clock: Iterator[int],
-    history: History, conflict: type[Exception],
+    engine: Any,
+    layout: Layout,
+    program: Program,
+    name: Any,
+    clock: Iterator[int],
+    history: History,
+    conflict: type[Exception],
 ) -> Iterator[None]:
     """One transaction; each `next` is one step."""
     record = Txn(name, ok=False, began=next(clock))
@@ -73,7 +78,11 @@ def _advance(
 
 
 def run_steps(
-    engine: Any, layout: Layout, work: list[Program], rng: random.Random, at_once: int,
+    engine: Any,
+    layout: Layout,
+    work: list[Program],
+    rng: random.Random,
+    at_once: int,
     conflict: type[Exception],
 ) -> History:
     """Run programs interleaved, at most `at_once` open; conflicts are not repeated."""
@@ -119,7 +128,10 @@ class Shape:
 
 
 def one_history(
-    make_engine: Callable[[dict[str, Any]], Any], layout: Layout, seed: int, shape: Shape,
+    make_engine: Callable[[dict[str, Any]], Any],
+    layout: Layout,
+    seed: int,
+    shape: Shape,
     conflict: type[Exception],
 ) -> History:
     """The history of a seed."""

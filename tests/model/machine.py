@@ -31,21 +31,25 @@ from tests.oracle.model import Model, ModelTransaction, Verdict
 from tests.oracle.values import Plain, at, clone, containers, same
 from theus.errors import ConflictError, ContextError
 
-START = st.fixed_dictionaries({
-    "a": st.dictionaries(KEYS, VALUES, max_size=4),
-    "l": st.lists(VALUES, max_size=4),
-    "s": st.sets(st.integers(0, 5), max_size=3),
-    "n": st.integers(0, 3),
-})
+START = st.fixed_dictionaries(
+    {
+        "a": st.dictionaries(KEYS, VALUES, max_size=4),
+        "l": st.lists(VALUES, max_size=4),
+        "s": st.sets(st.integers(0, 5), max_size=3),
+        "n": st.integers(0, 3),
+    }
+)
 FIELDS = st.one_of(
     st.tuples(st.just("n"), st.integers(-2, 2)), st.tuples(st.sampled_from(["a", "new"]), VALUES)
 )
 WORK = st.lists(
     st.one_of(
-        st.tuples(st.just(dict), map_calls(VALUES)), st.tuples(st.just(list), list_calls(VALUES)),
+        st.tuples(st.just(dict), map_calls(VALUES)),
+        st.tuples(st.just(list), list_calls(VALUES)),
         st.tuples(st.just(set), set_calls()),
     ),
-    min_size=2, max_size=5,
+    min_size=2,
+    max_size=5,
 )
 
 
@@ -87,7 +91,7 @@ class StateMachine(RuleBasedStateMachine):
         self.engine.collect()
         left = self.engine.stats()
         if left["undo_records"] or left["snapshots_alive"]:
-            gc.collect()        # errors that were caught may hold a State in a cycle of frames
+            gc.collect()  # errors that were caught may hold a State in a cycle of frames
             self.engine.collect()
             left = self.engine.stats()
         self.engine.shutdown()
@@ -176,8 +180,9 @@ class StateMachine(RuleBasedStateMachine):
         values = [first, last]
         pair.iterators.clear()
         for step in order:
-            pair.call(path, *(("setitem", (key, values.pop())) if step == "s" else
-                              ("pop", (key, None))))
+            pair.call(
+                path, *(("setitem", (key, values.pop())) if step == "s" else ("pop", (key, None)))
+            )
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), field=FIELDS)
@@ -345,16 +350,15 @@ class StateMachine(RuleBasedStateMachine):
             return
         assert verdict is not Verdict.CONFLICT, "committed, but what it noted had changed"
         rises = self.engine.state.version - version
-        changed = self.model.changed(tx)
-        if rises:
-            assert rises == 1
-            assert changed is not Clash.NO, "a new version, but nothing differs"
-            self.model.commit(tx)
-        else:
-            assert changed is not Clash.YES or self.model.undid_itself(tx), (
+        if not rises:
+            assert self.engine.state is before
+            assert self.model.undid_itself(tx) or self.model.changed(tx) is not Clash.YES, (
                 "no new version, but writes that change something"
             )
-            assert self.engine.state is before
+            return
+        assert rises == 1
+        assert self.model.changed(tx) is not Clash.NO, "a new version, but nothing differs"
+        self.model.commit(tx)
 
     # --- readers -----------------------------------------------------------------------------
 

@@ -13,14 +13,36 @@ from tests.oracle.model import Savepoint as ModelSavepoint
 from tests.oracle.values import Path, clone, containers, outline
 
 BUILTIN = (
-    KeyError, IndexError, TypeError, ValueError, AttributeError, StopIteration, RuntimeError,
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    StopIteration,
+    RuntimeError,
 )
 
 #: Methods whose result is a new plain container, which may be looked into.
-OPENED = frozenset({
-    "iter", "reversed", "keys", "values", "items", "copy", "or", "and", "sub", "xor", "union",
-    "intersection", "difference", "symmetric_difference", "add_list", "mul",
-})
+OPENED = frozenset(
+    {
+        "iter",
+        "reversed",
+        "keys",
+        "values",
+        "items",
+        "copy",
+        "or",
+        "and",
+        "sub",
+        "xor",
+        "union",
+        "intersection",
+        "difference",
+        "symmetric_difference",
+        "add_list",
+        "mul",
+    }
+)
 
 
 @dataclass
@@ -96,7 +118,7 @@ class Pair:
     def roll_back_to(self, number: int) -> None:
         """Return to a savepoint; later ones end."""
         real, model = self.marks[number]
-        del self.marks[number + 1:]
+        del self.marks[number + 1 :]
         real.rollback()
         self.model.rollback_to(model)
         self.iterators.clear()

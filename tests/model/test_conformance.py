@@ -174,7 +174,7 @@ def outcome(name: str, action: Callable[..., Any], container: Any, args: Any) ->
     """What an action gave: a plain value, or the builtin classes of its error."""
     try:
         result = action(container, *clone(list(args)))
-    except Exception as error:      # noqa: BLE001 - the kind of error is the result
+    except Exception as error:  # noqa: BLE001 - the kind of error is the result
         names = {cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "builtins"}
         return "error", names - {"object", "BaseException", "Exception"}
     return "done", None if name in RETURNS_SELF else plain(result)
@@ -255,6 +255,11 @@ def test_every_public_method_is_there(kind: type) -> None:
     engine = make_engine({"domain": {"it": kind()}, "global": {}})
     with engine.transaction() as tx:
         guard = tx.domain["it"]
-        missing = [name for name in dir(kind) if not name.startswith("_")
-                   and name != "fromkeys" and not callable(getattr(guard, name, None))]
+        missing = [
+            name
+            for name in dir(kind)
+            if not name.startswith("_")
+            and name != "fromkeys"
+            and not callable(getattr(guard, name, None))
+        ]
     assert missing == []

@@ -38,7 +38,7 @@ def test_case_in_the_other_order_of_beginning(name: str) -> None:
     try:
         case.second(tx)
     except (LookupError, AttributeError, TypeError):
-        tx.rollback()       # what the first removed is not there any more
+        tx.rollback()  # what the first removed is not there any more
     else:
         tx.commit()
 

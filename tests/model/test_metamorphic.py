@@ -13,10 +13,25 @@ from tests.oracle.methods import INVOKE
 from tests.oracle.values import clone, same
 
 Call = tuple[str, tuple[Any, ...]]
-WRITING = frozenset({
-    "setitem", "delitem", "pop", "setdefault", "popitem", "clear", "update", "ior", "append",
-    "extend", "iadd", "insert", "remove", "sort", "reverse",
-})
+WRITING = frozenset(
+    {
+        "setitem",
+        "delitem",
+        "pop",
+        "setdefault",
+        "popitem",
+        "clear",
+        "update",
+        "ior",
+        "append",
+        "extend",
+        "iadd",
+        "insert",
+        "remove",
+        "sort",
+        "reverse",
+    }
+)
 MAPS = st.dictionaries(KEYS, VALUES, max_size=4)
 LISTS = st.lists(VALUES, max_size=4)
 ON_MAP = st.lists(map_calls(VALUES).filter(lambda call: call[0] in WRITING), max_size=5)

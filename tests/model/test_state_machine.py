@@ -14,8 +14,11 @@ SETTINGS = settings(
     deadline=None,
     max_examples=5000 if DEEP else 150,
     stateful_step_count=100 if DEEP else 40,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much,
-                           HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+    ],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
 

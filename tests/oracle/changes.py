@@ -63,7 +63,8 @@ def changes_of(path: Path, effect: Effect, old_tree: Plain, new_tree: Plain) -> 
     if isinstance(before, list):
         return _list_changes(path, effect, before, after)
     changes = [
-        change for key in (*effect.gone, *effect.keys)
+        change
+        for key in (*effect.gone, *effect.keys)
         for change in _key_changes(path, key, before, after)
     ]
     if isinstance(before, dict) and effect.gone:
@@ -107,7 +108,9 @@ def _list_changes(path: Path, effect: Effect, before: list[Any], after: list[Any
     if effect.how == "items":
         size = min(len(before), len(after))
         return [
-            change for key in effect.keys if key < size
+            change
+            for key in effect.keys
+            if key < size
             for change in _replaced(path, key, "item", before[key], after[key])
         ]
     if effect.method in GROWING:

@@ -58,7 +58,7 @@ class Note:
     key: Any = None
     soft: bool = False
     always: bool = False
-    tracked: Any = None     # for SIZE and EMPTY: the length that was seen
+    tracked: Any = None  # for SIZE and EMPTY: the length that was seen
 
 
 @dataclass(frozen=True)

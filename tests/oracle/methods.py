@@ -50,15 +50,36 @@ def _setitem(target: Any, key: Any, value: Any) -> None:
 
 
 INVOKE: dict[str, Callable[..., Any]] = {
-    "getitem": operator.getitem, "setitem": _setitem, "delitem": _delitem,
-    "contains": lambda c, k: k in c, "len": len, "bool": bool, "iter": lambda c: list(iter(c)),
-    "reversed": lambda c: list(reversed(c)), "eq": operator.eq, "ne": operator.ne,
-    "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
-    "keys": lambda c: list(c.keys()), "values": lambda c: list(c.values()),
-    "items": lambda c: list(c.items()), "or": operator.or_, "and": operator.and_,
-    "sub": operator.sub, "xor": operator.xor, "add_list": operator.add, "mul": operator.mul,
-    "ior": operator.ior, "iand": operator.iand, "isub": operator.isub, "ixor": operator.ixor,
-    "iadd": operator.iadd, "imul": operator.imul, "copy": lambda c: c.copy(),
+    "getitem": operator.getitem,
+    "setitem": _setitem,
+    "delitem": _delitem,
+    "contains": lambda c, k: k in c,
+    "len": len,
+    "bool": bool,
+    "iter": lambda c: list(iter(c)),
+    "reversed": lambda c: list(reversed(c)),
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "keys": lambda c: list(c.keys()),
+    "values": lambda c: list(c.values()),
+    "items": lambda c: list(c.items()),
+    "or": operator.or_,
+    "and": operator.and_,
+    "sub": operator.sub,
+    "xor": operator.xor,
+    "add_list": operator.add,
+    "mul": operator.mul,
+    "ior": operator.ior,
+    "iand": operator.iand,
+    "isub": operator.isub,
+    "ixor": operator.ixor,
+    "iadd": operator.iadd,
+    "imul": operator.imul,
+    "copy": lambda c: c.copy(),
     "copy_copy": copy.copy,
 }
 
@@ -67,12 +88,37 @@ def _named(name: str) -> Callable[..., Any]:
     return lambda container, *args, **kwargs: getattr(container, name)(*args, **kwargs)
 
 
-INVOKE.update((name, _named(name)) for name in (
-    "get", "pop", "popitem", "setdefault", "update", "clear", "append", "extend", "insert",
-    "remove", "index", "count", "sort", "reverse", "add", "discard", "union",
-    "intersection", "difference", "symmetric_difference", "issubset", "issuperset", "isdisjoint",
-    "difference_update", "intersection_update", "symmetric_difference_update",
-))
+INVOKE.update(
+    (name, _named(name))
+    for name in (
+        "get",
+        "pop",
+        "popitem",
+        "setdefault",
+        "update",
+        "clear",
+        "append",
+        "extend",
+        "insert",
+        "remove",
+        "index",
+        "count",
+        "sort",
+        "reverse",
+        "add",
+        "discard",
+        "union",
+        "intersection",
+        "difference",
+        "symmetric_difference",
+        "issubset",
+        "issuperset",
+        "isdisjoint",
+        "difference_update",
+        "intersection_update",
+        "symmetric_difference_update",
+    )
+)
 
 #: Methods that return the container itself.
 RETURNS_SELF = frozenset({"ior", "iand", "isub", "ixor", "iadd", "imul"})
@@ -119,9 +165,13 @@ MAP: dict[str, Callable[..., Uses]] = {
     **dict.fromkeys(("iter", "keys", "reversed"), lambda c: Uses().read(What.KEYS)),
     **dict.fromkeys(("values", "items"), lambda c: Uses().read(What.ITEMS)),
     **dict.fromkeys(("eq", "ne"), lambda c, o: Uses().read(What.TREE)),
-    "or": lambda c, o: _items_copy(), "copy": _items_copy, "copy_copy": _items_copy,
+    "or": lambda c, o: _items_copy(),
+    "copy": _items_copy,
+    "copy_copy": _items_copy,
     "setitem": lambda c, k, v: Uses().write(k),
-    "delitem": _map_delitem, "pop": _map_pop, "setdefault": _map_setdefault,
+    "delitem": _map_delitem,
+    "pop": _map_pop,
+    "setdefault": _map_setdefault,
     "popitem": _map_popitem,
     "update": lambda c, o=(): Uses().write(*_pairs(o)),
     "ior": lambda c, o: Uses().write(*_pairs(o)),
@@ -165,9 +215,27 @@ SET: dict[str, Callable[..., Uses]] = {
     "len": lambda c: Uses().read(What.SIZE),
     "bool": lambda c: Uses().read(What.EMPTY),
     **dict.fromkeys(
-        ("iter", "eq", "ne", "lt", "le", "gt", "ge", "or", "and", "sub", "xor", "union", "copy",
-         "intersection", "difference", "symmetric_difference", "issubset", "issuperset",
-         "copy_copy"),
+        (
+            "iter",
+            "eq",
+            "ne",
+            "lt",
+            "le",
+            "gt",
+            "ge",
+            "or",
+            "and",
+            "sub",
+            "xor",
+            "union",
+            "copy",
+            "intersection",
+            "difference",
+            "symmetric_difference",
+            "issubset",
+            "issuperset",
+            "copy_copy",
+        ),
         _set_read,
     ),
     "isdisjoint": _set_disjoint,
@@ -193,8 +261,10 @@ def _list_get(target: list[Any], key: Any) -> Uses:
         return uses
     if not -size <= key < size:
         return Uses().read(What.SIZE)
-    return Uses().read(What.KEY, key) if key >= 0 else (
-        Uses().read(What.KEY, key + size).read(What.SIZE)
+    return (
+        Uses().read(What.KEY, key)
+        if key >= 0
+        else (Uses().read(What.KEY, key + size).read(What.SIZE))
     )
 
 
@@ -238,8 +308,11 @@ def _list_rebuild(*_: Any) -> Uses:
 
 
 LIST: dict[str, Callable[..., Uses]] = {
-    "getitem": _list_get, "setitem": _list_set, "delitem": _list_del,
-    "len": lambda c: Uses().read(What.SIZE), "bool": lambda c: Uses().read(What.EMPTY),
+    "getitem": _list_get,
+    "setitem": _list_set,
+    "delitem": _list_del,
+    "len": lambda c: Uses().read(What.SIZE),
+    "bool": lambda c: Uses().read(What.EMPTY),
     **dict.fromkeys(("iter", "reversed"), _list_items),
     **dict.fromkeys(("contains", "index"), _list_find),
     "count": lambda c, v: Uses().read(What.ITEMS).read(What.TREE, soft=True),
@@ -248,7 +321,8 @@ LIST: dict[str, Callable[..., Uses]] = {
     "append": lambda c, v: Uses().all_of(What.APPEND),
     **dict.fromkeys(("extend", "iadd"), lambda c, v: Uses().all_of(What.APPEND)),
     "insert": lambda c, i, v: Uses().read(What.SIZE, soft=True).all_of(What.STRUCTURE),
-    "pop": _list_pop, "remove": _list_remove,
+    "pop": _list_pop,
+    "remove": _list_remove,
     "clear": lambda c: Uses().read(What.SIZE).all_of(What.STRUCTURE),
     **dict.fromkeys(("sort", "reverse", "imul"), _list_rebuild),
 }

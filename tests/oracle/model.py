@@ -125,10 +125,10 @@ class ModelTransaction:
                 container.extend(content)
             else:
                 container.update(content)
-        del self.effects[mark.effects:]
+        del self.effects[mark.effects :]
         self.tails = mark.tails.copy()
-        later = self.notes[mark.notes:]
-        self.notes[mark.notes:] = [note for note in later if note.what not in WRITES]
+        later = self.notes[mark.notes :]
+        self.notes[mark.notes :] = [note for note in later if note.what not in WRITES]
 
     # --- notes ----------------------------------------------------------------------------
 
@@ -172,8 +172,13 @@ class ModelTransaction:
             self.notes.append(Note(what, path, soft=own))
 
     def _log(
-        self, target: Any, method: str, args: tuple[Any, ...], keys: list[Any],
-        wide: list[What], before: Any,
+        self,
+        target: Any,
+        method: str,
+        args: tuple[Any, ...],
+        keys: list[Any],
+        wide: list[What],
+        before: Any,
     ) -> None:
         if isinstance(target, list):
             if keys:
@@ -285,7 +290,8 @@ class Model:
         written = [tx.paths[id(effect.target)] for effect in tx.effects]
         return any(
             path != change.path and is_below(path, change.path)
-            for change in self.changes_since(tx.base) if change.how == "structure"
+            for change in self.changes_since(tx.base)
+            if change.how == "structure"
             for path in written
         )
 
@@ -300,7 +306,7 @@ class Model:
         try:
             size = len(at(self.newest, note.path))
         except (KeyError, IndexError, TypeError):
-            return Clash.NO         # the way there has changed, which is another note's answer
+            return Clash.NO  # the way there has changed, which is another note's answer
         if note.what is What.EMPTY:
             return Clash.YES if bool(size) != bool(note.tracked) else Clash.NO
         return Clash.YES if size != note.tracked else Clash.NO
@@ -324,8 +330,10 @@ class Model:
     def _attached(self, tx: ModelTransaction) -> list[Effect]:
         """The effects whose container is still in the tree: all, unless `ancestors` is off."""
         return [
-            effect for effect in tx.effects
-            if self.ancestors or (
+            effect
+            for effect in tx.effects
+            if self.ancestors
+            or (
                 has(self.newest, tx.paths[id(effect.target)])
                 and type(at(self.newest, tx.paths[id(effect.target)])) is type(effect.target)
             )
@@ -341,7 +349,8 @@ class Model:
         """Make `tx` the next version, whatever `judge` says."""
         tree = self.outcome(tx)
         changes = [
-            change for effect in self._attached(tx)
+            change
+            for effect in self._attached(tx)
             for change in changes_of(tx.paths[id(effect.target)], effect, self.newest, tree)
         ]
         self.version += 1

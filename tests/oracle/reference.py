@@ -99,10 +99,11 @@ class ReferenceTransaction:
         """Guard of the domain."""
         return self.data["domain"]
 
-    def get(self, path: str, default: Any = None) -> Any:
-        """A tracked read of a path."""
-        *way, last = path.split(".")
-        return ReferenceGuard(self.inner, self.inner.locate(tuple(way))).get(last, default)
+    def ensure(self, path: str) -> Any:
+        """A read of a path that counts; containers come out as guards."""
+        self.inner.ensure(tuple(path.split(".")))
+        value = self.inner.locate(tuple(path.split(".")))
+        return ReferenceGuard(self.inner, value)
 
     def set(self, path: str, value: Any) -> None:
         """Replace what is at a path."""

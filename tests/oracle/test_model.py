@@ -41,7 +41,9 @@ def test_case(name: str, isolation: str) -> None:
 @pytest.mark.parametrize("fault", FOUND_BY)
 def test_planted_bugs_change_answers(fault: str) -> None:
     wrong = {
-        case.name for level in ISOLATIONS for case in CASES.values()
+        case.name
+        for level in ISOLATIONS
+        for case in CASES.values()
         if refused(ReferenceEngine(TREE, isolation=level, fault=fault), case)
         != case.expected(level)
     }
@@ -111,10 +113,17 @@ def test_writes_that_cancel_out_may_do_either() -> None:
     assert model.judge(two) is Verdict.EITHER
 
 
-@pytest.mark.parametrize(("left", "right"), [
-    (1, True), (1, 1.0), ({"a": 1, "b": 2}, {"b": 2, "a": 1}), ({1}, {True}), ([1], (1,)),
-    ({1: 0}, {True: 0}),
-])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (1, True),
+        (1, 1.0),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        ({1}, {True}),
+        ([1], (1,)),
+        ({1: 0}, {True: 0}),
+    ],
+)
 def test_strict_comparison(left: object, right: object) -> None:
     assert same(left, left)
     assert not same(left, right)

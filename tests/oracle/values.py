@@ -29,9 +29,11 @@ def same(left: Plain, right: Plain) -> bool:
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):
-        return list(left) == list(right) and all(
-            type(a) is type(b) for a, b in zip(left, right, strict=True)
-        ) and all(same(left[key], right[key]) for key in left)
+        return (
+            list(left) == list(right)
+            and all(type(a) is type(b) for a, b in zip(left, right, strict=True))
+            and all(same(left[key], right[key]) for key in left)
+        )
     if isinstance(left, (list, tuple)):
         return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, set):
@@ -83,7 +85,7 @@ def clone(value: Plain) -> Plain:
 
 
 def kind_of(value: Any) -> str:
-    """"map", "list", "set" or "leaf", for plain containers, views and guards alike."""
+    """ "map", "list", "set" or "leaf", for plain containers, views and guards alike."""
     if isinstance(value, (str, bytes, tuple, range, frozenset)):
         return "leaf"
     if isinstance(value, Mapping):
