@@ -1,4 +1,4 @@
-"""The table of goals: what each compares, its floor, its target, its gate and how it is measured."""
+"""The table of goals: what each compares, its floor, target and gate, and how it is measured."""
 
 from __future__ import annotations
 
