@@ -128,7 +128,7 @@ LAYOUTS = {
             "list by path",
             "list",
             _empty_lists,
-            lambda tx, k: list(tx.ensure(f"domain.k{k}")),
+            lambda tx, k: list(tx.domain[f"k{k}"]),
             _append_by_path,
         ),
         Layout("list nested", "list", _nested_lists, _read_nested, _append_nested),

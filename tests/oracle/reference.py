@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,7 +47,7 @@ class ReferenceGuard:
 
     def _wrap(self, value: Any) -> Any:
         if isinstance(value, CONTAINERS) and id(value) in self._tx.paths:
-            return ReferenceGuard(self._tx, value)
+            return guard_of(self._tx, value)
         return value
 
     def __getattr__(self, name: str) -> Any:
@@ -80,6 +80,27 @@ class ReferenceGuard:
     __iadd__ = _forward("iadd")
 
 
+@Mapping.register
+class ReferenceMap(ReferenceGuard):
+    """Guard of a mapping."""
+
+
+@Sequence.register
+class ReferenceList(ReferenceGuard):
+    """Guard of a list."""
+
+
+@Set.register
+class ReferenceSet(ReferenceGuard):
+    """Guard of a set."""
+
+
+def guard_of(tx: ModelTransaction, target: Any) -> ReferenceGuard:
+    """The guard of a private container."""
+    kinds = {"map": ReferenceMap, "list": ReferenceList, "set": ReferenceSet}
+    return kinds[kind_of(target)](tx, target)
+
+
 class ReferenceTransaction:
     """An explicit transaction: begin, work, `commit()` or `rollback()`."""
 
@@ -92,7 +113,7 @@ class ReferenceTransaction:
     @property
     def data(self) -> ReferenceGuard:
         """Guard of the whole tree."""
-        return ReferenceGuard(self.inner, self.inner.tree)
+        return guard_of(self.inner, self.inner.tree)
 
     @property
     def domain(self) -> Any:
@@ -103,7 +124,7 @@ class ReferenceTransaction:
         """A read of a path that counts; containers come out as guards."""
         self.inner.ensure(tuple(path.split(".")))
         value = self.inner.locate(tuple(path.split(".")))
-        return ReferenceGuard(self.inner, value)
+        return guard_of(self.inner, value)
 
     def set(self, path: str, value: Any) -> None:
         """Replace what is at a path."""
