@@ -62,8 +62,6 @@ class Root(BaseSystemContext):
     domain_ctx: Any = dataclasses.field(default_factory=Shop)
 
 
-
-
 @process(inputs=["domain.inner"], outputs=["domain.unrelated"])
 def _returning(ctx: Any) -> Any:
     return ctx.domain.inner

@@ -144,6 +144,22 @@ def test_a_death_is_seen_though_a_grandchild_holds_the_descriptors(pool, tmp_pat
         mark.touch()
 
 
+def test_an_interrupt_from_the_terminal_does_not_reach_workers(tmp_path):
+    gate, mark = tmp_path / "gate", tmp_path / "mark"
+    with ProcessPool(2, spare=0) as pool:
+        pool.start(wait=True)
+        busy = pool.submit(tasks.mark_and_wait, mark, gate)
+        while not mark.exists():
+            time.sleep(0.002)
+        for pid in pool.pids():
+            os.kill(pid, signal.SIGINT)
+        futures = [pool.submit(tasks.double, number) for number in range(20)]
+        assert [future.result(WAIT) for future in futures] == [2 * number for number in range(20)]
+        gate.touch()
+        assert busy.result(WAIT) in pool.pids()
+        assert pool.stats().deaths == 0
+
+
 def test_all_workers_killed_at_once_with_tasks_waiting():
     with ProcessPool(3, spare=1) as pool:
         pool.start(wait=True)

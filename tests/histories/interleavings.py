@@ -30,6 +30,7 @@ class Scenario:
 
 def orders() -> Iterator[tuple[int, ...]]:
     """All 34,650 orders of three times four steps."""
+
     def extend(done: list[int], left: list[int]) -> Iterator[tuple[int, ...]]:
         if not any(left):
             yield tuple(done)
@@ -156,22 +157,52 @@ def _mark(method: str, value: Any) -> Step:
     return lambda domain, log: getattr(domain["s"], method)(value)
 
 
-SCENARIOS = {scenario.name: scenario for scenario in (
-    Scenario("increments of one counter", {"n": 0}, ((_read("n"), _bump("n")),) * 3),
-    Scenario("a ring of write skew", {"a": 0, "b": 0, "c": 0}, (
-        (_read("a"), _bump("b")), (_read("b"), _bump("c")), (_read("c"), _bump("a")))),
-    Scenario("writes that change nothing", {"a": 1, "b": 1}, (
-        (_put("a", 1), _put("b", 2)), (_put("b", 1), _put("a", 2)), (_read("a"), _read("b")))),
-    Scenario("phantoms in a mapping", {"m": {"x": 1}}, (
-        (_keys, _insert("y")), (_sum, _insert("z")), (_keys, _insert("x")))),
-    Scenario("lengths and appends", {"l": [7]}, (
-        (_length, _push_seen), (_push(1), _push(2)), (_head, _pop))),
-    Scenario("a container that goes", {"m": {"in": {"x": 0}}, "n": 0}, (
-        (_read("m"), _put("n", 5)), (_inner("y"), _inner("x")), (_read("n"), _put("m", 3)))),
-    Scenario("a container replaced by its like", {"m": {"in": {"x": 0}}}, (
-        (_put("m", {"in": {"x": 2}}), _inner("p")), (_inner("y"), _inner("x")),
-        (_put("m", 3), _put("m", {"in": {"x": 9}})))),
-    Scenario("members of a set", {"s": {1}}, (
-        (_member(2), _mark("add", 3)), (_member(3), _mark("add", 2)),
-        (_mark("discard", 1), _mark("add", 1)))),
-)}
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("increments of one counter", {"n": 0}, ((_read("n"), _bump("n")),) * 3),
+        Scenario(
+            "a ring of write skew",
+            {"a": 0, "b": 0, "c": 0},
+            ((_read("a"), _bump("b")), (_read("b"), _bump("c")), (_read("c"), _bump("a"))),
+        ),
+        Scenario(
+            "writes that change nothing",
+            {"a": 1, "b": 1},
+            ((_put("a", 1), _put("b", 2)), (_put("b", 1), _put("a", 2)), (_read("a"), _read("b"))),
+        ),
+        Scenario(
+            "phantoms in a mapping",
+            {"m": {"x": 1}},
+            ((_keys, _insert("y")), (_sum, _insert("z")), (_keys, _insert("x"))),
+        ),
+        Scenario(
+            "lengths and appends",
+            {"l": [7]},
+            ((_length, _push_seen), (_push(1), _push(2)), (_head, _pop)),
+        ),
+        Scenario(
+            "a container that goes",
+            {"m": {"in": {"x": 0}}, "n": 0},
+            ((_read("m"), _put("n", 5)), (_inner("y"), _inner("x")), (_read("n"), _put("m", 3))),
+        ),
+        Scenario(
+            "a container replaced by its like",
+            {"m": {"in": {"x": 0}}},
+            (
+                (_put("m", {"in": {"x": 2}}), _inner("p")),
+                (_inner("y"), _inner("x")),
+                (_put("m", 3), _put("m", {"in": {"x": 9}})),
+            ),
+        ),
+        Scenario(
+            "members of a set",
+            {"s": {1}},
+            (
+                (_member(2), _mark("add", 3)),
+                (_member(3), _mark("add", 2)),
+                (_mark("discard", 1), _mark("add", 1)),
+            ),
+        ),
+    )
+}

@@ -271,7 +271,7 @@ cdef class Guard(Held):
         """
         cdef Position pos
         cdef Guard guard
-        if is_plain_leaf(value) or self.flags & READ and (self.flags & WRITE or not self.tx.pure):
+        if is_plain_leaf(value) or self.node.opaque or self.flags & READ and (self.flags & WRITE or not self.tx.pure):
             return value
         pos = self.pos.step(key)
         if pos.flags & READ and pos.flags & WRITE:

@@ -94,7 +94,10 @@ cdef class KeyedGuard(Guard):
         self.may_write(key)
         if not PyUnicode_CheckExact(key):
             check_key(key)
-        if not is_plain_leaf(value):
+        if self.node.opaque:
+            if isinstance(value, Held):
+                value = (<Held>value).plain()
+        elif not is_plain_leaf(value):
             value = self.incoming(key, value)
             if isinstance(value, Guard):
                 base = value_at(self.node, key, self.tx.ver)

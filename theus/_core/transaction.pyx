@@ -692,6 +692,13 @@ cdef class Transaction(Footprint):
     cdef int finish(self, int status) except -1:
         self.status = status
         self.snap = None
+        if self.order is not None:
+            for item in self.order:
+                (<Draft>item).guard = None
+        if self.plan is not None:
+            self.plan.order = None
+            self.plan.inner = None
+            self.plan.checks = None
         self.drafts = None
         self.order = None
         self.saved = None

@@ -16,7 +16,7 @@ from theus.heavy import window as windows
 from theus.heavy.descriptor import BufferDescriptor, c_strides, extent, layout
 from theus.heavy.dtypes import decode_dtype, encode_dtype
 from theus.heavy.names import parse_name
-from theus.heavy.segment import SafeSharedMemory, Segment, SharedMemory
+from theus.heavy.segment import SafeSharedMemory, Segment, SharedMemory, live_buffer
 from theus.heavy.window import Pinned, Window, window_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class ShmArray(np.ndarray[Any, Any]):
         if shm is None:
             return source.view(cls)
         window = _window_on(shm)
-        start = np.frombuffer(shm.buf, dtype=np.uint8).__array_interface__["data"][0]
+        start = np.frombuffer(live_buffer(shm), dtype=np.uint8).__array_interface__["data"][0]
         offset = source.__array_interface__["data"][0] - start
         low, high = extent(source.shape, source.strides, source.itemsize)
         if offset + low < 0 or offset + high > shm.size:

@@ -121,6 +121,17 @@ def _full(name: str, asked: int, free: int | None, reason: str) -> HeavyZoneFull
     )
 
 
+def live_buffer(shm: SharedMemory) -> memoryview:
+    """The bytes of a mapping; HeavyGoneError where it was closed."""
+    buffer = shm.buf
+    if buffer is None:
+        raise HeavyGoneError(
+            f"segment {shm.name} was closed here; get the array again from its zone",
+            segment=shm.name,
+        )
+    return buffer
+
+
 def _reserve(fd: int, name: str, size: int) -> None:
     """Give the segment its pages now, in steps short enough to get through between signals."""
     if size >= _LARGE:  # small ones cannot bring the machine down; the reservation decides

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from theus.heavy.names import is_unique_name, parse_name
-from theus.heavy.segment import SafeSharedMemory, Segment, SharedMemory, probe
+from theus.heavy.segment import SafeSharedMemory, Segment, SharedMemory, live_buffer, probe
 
 __all__ = [
     "AttachCache",
@@ -83,7 +83,7 @@ class Window:
         """Return the memory as an array of bytes. It keeps the mapping alive while it lives."""
         found = None if self._bytes is None else self._bytes()
         if found is None:
-            found = np.frombuffer(self.segment.buf, dtype=np.uint8).view(Pinned)
+            found = np.frombuffer(live_buffer(self.segment), dtype=np.uint8).view(Pinned)
             found.window = self
             self._bytes = weakref.ref(found)
         return found

@@ -39,7 +39,7 @@ def test_a_decorated_function_registers_itself_on_first_use(engine):
 
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones(engine):
     engine.register(add_one)
-    with pytest.raises(RegistrationError, match="no process 'add_two'.*Registered are: add_one"):
+    with pytest.raises(RegistrationError, match=r"no process 'add_two'.*Registered are: add_one"):
         engine.run("add_two")
 
 
