@@ -1,4 +1,4 @@
-"""Promise: messages and signals go out once, in order, after the commit; failed attempts send none."""
+"""Outbox messages and signals: after the commit, in order, once; none of a failed attempt."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def test_two_transactions_by_hand() -> None:
 @pytest.mark.parametrize("look", ["iterate", "length", "contains", "get"])
 def test_a_key_that_appeared_counts_as_changed(look: str) -> None:
     looks = {
-        "iterate": lambda people: [name for name in people],
+        "iterate": lambda people: list(people),
         "length": len,
         "contains": lambda people: "cid" in people,
         "get": lambda people: people.get("cid"),

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from theus._core.runner import Chain
+from theus.engine.lanes import in_event_loop
 from theus.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class Attempt:
     """One try of a block: a context manager that gives its transaction.
 
     A conflict at the end of the block is kept instead of raised; the loop then makes another
-    attempt on the new state. Every other error is raised.
+    attempt on the new state. Every other error is raised. Under `async for` a commit that has
+    to wait for a transaction with priority is finished by the loop, before its next step.
     """
 
     def __init__(self, owner: Attempts, chain: Chain) -> None:
@@ -29,6 +31,7 @@ class Attempt:
         self.tx: Transaction | None = None
         self.conflict: ConflictError | None = None
         self.done = False
+        self.waiting = False
 
     def __enter__(self) -> Transaction:
         self.tx = self._owner.begin(self._chain)
@@ -52,18 +55,33 @@ class Attempt:
         try:
             tx.prepare()
             self._owner.check(tx)
+        except BaseException:
+            self.done = True
+            tx.fail()
+            raise
+        self.install()
+        return False
+
+    def install(self) -> None:
+        """Try the commit: done, a conflict, or (on the thread of a loop) to be tried again."""
+        tx = self.tx
+        assert tx is not None
+        self.waiting = False
+        try:
             if not tx.install():
+                if in_event_loop():
+                    self.waiting = True
+                    return
                 self._owner.wait_install(tx)
         except ConflictError as conflict:
             self.conflict = conflict
-            return False
+            return
         except BaseException:
             self.done = True
             tx.fail()
             raise
         self.done = True
         self._owner.published(tx)
-        return False
 
 
 class Attempts:
@@ -129,6 +147,11 @@ class Attempts:
                 chain.start()
                 attempt = Attempt(self, chain)
                 yield attempt
+                while attempt.waiting:
+                    holder = self._engine._arbiter.holder
+                    if holder is not None:
+                        await lanes.park_async(self._engine._arbiter, holder)
+                    attempt.install()
                 wait = self._next(attempt, chain)
                 if wait is None:
                     return
