@@ -642,7 +642,10 @@ cdef int judge(Footprint tx, Plan plan, object chain, u64 asserted, bint strict)
     if fence is not None and fence.chain is not chain and fence.blocks(plan.ops):
         return CLOSED
     if asserted:
-        verdict = CHANGED if strict and store.ver != asserted else changed_since(tx, plan, asserted)
+        if asserted > store.ver or (strict and store.ver != asserted):
+            verdict = CHANGED
+        else:
+            verdict = changed_since(tx, plan, asserted)
     if verdict == FRESH and is_stale(tx, plan):
         verdict = STALE
     if verdict != FRESH:

@@ -230,6 +230,11 @@ cdef class ProcessContext:
         return self.tx.savepoint()
 
     def __getattr__(self, name):
+        if self.spec.pure and name in ("signal", "meta"):
+            raise AttributeError(
+                f"PURE process {self.spec.name!r} has no {name}: what it computes may depend on its "
+                f"inputs only", name=name,
+            )
         if name.startswith("_"):
             raise AttributeError(f"a process context has no attribute {name!r}", name=name)
         area = (<MapGuard>self.get_root()).lookup(name, self.tx.absent)

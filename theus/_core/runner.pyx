@@ -18,6 +18,7 @@ from cpython.ref cimport Py_DECREF
 from theus._core.conflict cimport Arbiter, Ticket
 from theus._core.context cimport ProcessContext, Spec
 from theus._core.footprint cimport ACTIVE
+from theus._core.freeze cimport Held
 from theus._core.guard cimport Guard
 from theus._core.pattern cimport Position, unlimited
 from theus._core.store cimport Store
@@ -275,6 +276,8 @@ cdef class Runner:
             result = result.value
         if result is not None:
             self.map_result(spec, ctx, result)
+            if isinstance(result, Held):
+                result = (<Held>result).plain()
         tx.prepare()
         if self.hooks.check is not None:
             self.hooks.check(tx, spec)
