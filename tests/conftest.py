@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -23,6 +24,8 @@ settings.load_profile("theus")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Stop before the first test when the binaries are not those of the sources."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup: children inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     problems = stale_modules(CORE)
     if problems:
         raise pytest.UsageError(

@@ -74,6 +74,7 @@ def _engine() -> TheusEngine:
 
 def _assert_base_line(engine: TheusEngine) -> None:
     gc.collect()
+    gc.collect()
     assert engine.collect() == 0
     stats = engine.stats()
     assert stats["undo_records"] == 0

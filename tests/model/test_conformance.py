@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import operator
 from collections.abc import Callable
@@ -78,7 +79,7 @@ EXTRA_MAP: dict[str, Callable[..., Any]] = {
     "next_of_iter": lambda c, v: next(iter(c)),
     "deepcopy": lambda c, v: copy.deepcopy(c),
     "copy": lambda c, v: copy.copy(c),
-    "repr": lambda c, v: repr(c),
+    "repr": lambda c, v: ast.literal_eval(repr(c)),
     "equal_self": lambda c, v: c == c,
     "is_equal_copy": lambda c, v: c == clone(plain(c)),
     "len_of_views": lambda c, v: (len(c.keys()), len(c.values()), len(c.items())),
@@ -110,7 +111,7 @@ EXTRA_LIST: dict[str, Callable[..., Any]] = {
     "hash": lambda c, v: hash(c),
     "deepcopy": lambda c, v: copy.deepcopy(c),
     "copy": lambda c, v: copy.copy(c),
-    "repr": lambda c, v: repr(c),
+    "repr": lambda c, v: ast.literal_eval(repr(c)),
     "min": lambda c, v: min(c, key=repr),
     "zip": lambda c, v: list(zip(c, range(3), strict=False)),
     "length_hint": lambda c, v: list(enumerate(c)),

@@ -96,12 +96,11 @@ cdef Plan prepare(Footprint tx):
         draft = <Draft>item
         if draft.private or (cut and is_cut(<Guard>draft.guard, cut)):
             continue
-        before = len(plan.ops)
         if draft.node.kind == LIST:
             prepare_list(tx, plan, draft)
         else:
             prepare_keys(tx, plan, draft)
-        if len(plan.ops) != before and not tx.track:
+        if not tx.track:
             add_checks(plan, <Guard>draft.guard)
     return plan
 
@@ -737,8 +736,7 @@ cdef int keep_old(Store store, Node node, object key, object old, u64 ver, u64 s
     if found is not NULL and (<Undo>found).ver > since and (
         store.newest is NULL or (<Snap>store.newest).ver < (<Undo>found).ver
     ):
-        if planted() != STAMP_NOT_MOVED:
-            (<Undo>found).ver = ver
+        (<Undo>found).ver = ver
     elif store.oldest is not NULL:
         record = Undo.__new__(Undo)
         record.ver = ver
@@ -755,7 +753,8 @@ cdef int keep_old(Store store, Node node, object key, object old, u64 ver, u64 s
         store.enlist(record, ver)
     else:
         node.floor = ver
-    node.mtime = ver
+    if planted() != STAMP_NOT_MOVED:
+        node.mtime = ver
     return 0
 
 

@@ -85,6 +85,8 @@ cdef class KeyedGuard(Guard):
             self.tx.note(self.node, <PyObject*>key, KEY)
         old = self.tx.absent if base is NULL else <object>base
         value = commute_all(op, old, self.where_key(key))
+        if self.private and not self.draft.private:     # a peek: nothing is settled
+            return value
         self.writable().over[key] = value
         return value
 
@@ -164,6 +166,8 @@ cdef class KeyedGuard(Guard):
             draft.dels += 1
         else:
             draft.added -= 1
+            if not self.private:
+                self.tx.note(self.node, <PyObject*>key, KEY)
         return True
 
     cdef bint has(self, object key) except -1:
@@ -200,7 +204,7 @@ cdef class KeyedGuard(Guard):
     cdef int settle(self) except -1:
         """Resolve pending commuting operations: all keys are about to be looked at."""
         cdef Draft draft = self.draft
-        if draft is not None:
+        if draft is not None and draft.private == self.private:
             for key, value in list(draft.over.items()):
                 if type(value) is Op:
                     self.resolve(key, <Op>value)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, NamedTuple, Self, final
 
 from theus.errors import ParallelError, PoolClosedError, TaskTimeoutError
 from theus.parallel.admission import Admission
@@ -26,6 +28,23 @@ _log = logging.getLogger("theus.parallel")
 _CAPABILITIES = Capabilities(
     "threads", concurrent=True, isolated=False, stops_tasks=False, survives_crashes=False
 )
+
+
+class _Work(NamedTuple):
+    """A task that waits for a thread."""
+
+    future: Future[Any]
+    parcel: Parcel
+    limit: float | None
+    whole: bool
+    variables: contextvars.Context
+
+
+class _Here(threading.local):
+    """What a thread is for the pool: one of its own, and inside of a task."""
+
+    ours = False
+    inside = False
 
 
 @final
@@ -45,18 +64,21 @@ class ThreadPool:
     max_pending:
         How many tasks may be unfinished before `submit` waits.
 
-    Any method may be called from any thread. One lock guards the counts.
+    Any method may be called from any thread. One lock guards the queue and the counts; it is
+    not held while a future is completed. Who takes a future out of the running ones completes
+    it: the thread of its task, the clock of its limit, or `shutdown`.
     """
 
     def __init__(self, size: int | None = None, *, max_pending: int = 1024) -> None:
         self._size = check_size(size)
         self._admission = Admission(max_pending)
         self._threads = ThreadPoolExecutor(self._size, thread_name_prefix="theus-pool")
-        self._here = threading.local()
+        self._here = _Here()
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._closed = False
-        self._waiting: set[Future[Any]] = set()
+        self._queue: deque[_Work] = deque()
+        self._called = 0  # threads that were called to the queue and have not come
         self._running: set[Future[Any]] = set()
         self._busy = self._finished = self._failed = self._timeouts = 0
 
@@ -83,18 +105,20 @@ class ThreadPool:
         parcel = as_parcel(task, args, kwargs)
         limit = check_limit(timeout)
         self._check_open()
-        nested = getattr(self._here, "inside", False)
-        self._admission.enter(wait, beyond=nested)
+        self._admission.enter(wait, beyond=self._here.ours)
         future: Future[Any] = Future()
-        future.add_done_callback(self._done)
-        own = contextvars.copy_context()
-        if nested:
-            self._run(own, future, parcel, limit, parcel is task)
+        work = _Work(future, parcel, limit, parcel is task, contextvars.copy_context())
+        future.add_done_callback(lambda _: self._done(work))
+        if self._here.inside:
+            self._run(work)
             return future
         with self._lock:
-            self._waiting.add(future)
+            self._queue.append(work)
+            call = self._called < len(self._queue)
+            self._called += call
         try:
-            self._threads.submit(self._run, own, future, parcel, limit, parcel is task)
+            if call:
+                self._threads.submit(self._serve)
         except RuntimeError as error:  # shut down in the meantime
             future.cancel()
             raise PoolClosedError("the pool was shut down and takes no tasks") from error
@@ -112,19 +136,18 @@ class ThreadPool:
         """
         self._closed = True
         self._admission.close()
-        inside = getattr(self._here, "inside", False)
-        if wait and not inside:
+        if wait and not self._here.ours:
             with self._lock:
-                unfinished = self._waiting | self._running
+                unfinished = {work.future for work in self._queue} | self._running
             wait_for(unfinished, timeout)
         with self._lock:
-            waiting, running = tuple(self._waiting), tuple(self._running)
+            waiting, running = tuple(self._queue), tuple(self._running)
             idle = self._busy == 0
-        for future in waiting:
-            future.cancel()
+        for work in waiting:
+            work.future.cancel()
         for future in running:
             self._give_up(future)
-        self._threads.shutdown(wait=idle and not inside)
+        self._threads.shutdown(wait=idle and not self._here.ours)
 
     def stats(self) -> PoolStats:
         """Counts of this pool."""
@@ -163,25 +186,26 @@ class ThreadPool:
         if self._closed:
             raise PoolClosedError("the pool was shut down and takes no tasks")
 
-    def _done(self, future: Future[Any]) -> None:
-        with self._lock:
-            self._waiting.discard(future)
-            self._running.discard(future)
+    def _done(self, work: _Work) -> None:
+        if work.future.cancelled():
+            with self._lock, contextlib.suppress(ValueError):
+                self._queue.remove(work)
         self._admission.leave()
 
-    def _run(
-        self,
-        own: contextvars.Context,
-        future: Future[Any],
-        parcel: Parcel,
-        limit: float | None,
-        whole: bool,
-    ) -> None:
-        """One task, on its thread."""
+    def _serve(self) -> None:
+        """Take one task from the queue, on a thread of the pool."""
+        self._here.ours = True
+        with self._lock:
+            self._called -= 1
+            work = self._queue.popleft() if self._queue else None
+        if work is not None:
+            self._run(work)
+
+    def _run(self, work: _Work) -> None:
+        future, parcel, limit = work.future, work.parcel, work.limit
         if not future.set_running_or_notify_cancel():
             return
         with self._lock:
-            self._waiting.discard(future)
             self._running.add(future)
             self._busy += 1
         clock = None
@@ -189,10 +213,9 @@ class ThreadPool:
             clock = threading.Timer(limit, self._expire, (future, parcel.title, limit))
             clock.daemon = True
             clock.start()
-        outer = getattr(self._here, "inside", False)
-        self._here.inside = True
+        outer, self._here.inside = self._here.inside, True
         try:
-            outcome = own.run(
+            outcome = work.variables.run(
                 run, parcel.function, parcel.context, parcel.args, parcel.kwargs, limit
             )
         finally:
@@ -202,18 +225,20 @@ class ThreadPool:
             with self._lock:
                 self._busy -= 1
         if outcome.error is not None:
-            outcome = Outcome(
-                error=as_exception(outcome.error, parcel.title), seconds=outcome.seconds
-            )
-        self._complete(future, outcome, whole)
+            error = as_exception(outcome.error, parcel.title)
+            outcome = Outcome(error=error, seconds=outcome.seconds)
+        self._complete(future, outcome, work.whole)
 
     def _complete(self, future: Future[Any], outcome: Outcome, whole: bool) -> bool:
-        if not settle(future, outcome, whole):
-            return False
+        """Complete a running future; False when another has done it."""
         with self._lock:
+            if future not in self._running:
+                return False
+            self._running.discard(future)
             self._finished += 1
             self._failed += outcome.error is not None
-        return True
+            self._timeouts += isinstance(outcome.error, TaskTimeoutError)
+        return settle(future, outcome, whole)
 
     def _expire(self, future: Future[Any], name: str, limit: float) -> None:
         late = TaskTimeoutError(
@@ -222,9 +247,7 @@ class ThreadPool:
             task=name,
             limit_s=limit,
         )
-        if self._complete(future, Outcome(error=late), False):
-            with self._lock:
-                self._timeouts += 1
+        self._complete(future, Outcome(error=late), False)
 
     def _give_up(self, future: Future[Any]) -> None:
         error = PoolClosedError(
