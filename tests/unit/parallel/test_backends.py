@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import Future, as_completed
 
 import pytest
@@ -258,6 +260,61 @@ def test_a_cancelled_task_frees_its_place_and_never_runs(name, tmp_path):
         assert first.result(WAIT) is None
         assert third.result(WAIT) == 3
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("name", ["processes", "threads"])
+def test_cancelled_tasks_do_not_pile_up(name, tmp_path):
+    gate = tmp_path / "gate"
+    with make_pool(name, size=1, max_pending=2) as pool:
+        first = pool.submit(tasks.wait_for_file, gate)
+        watched = []
+        for _ in range(20):
+            future = pool.submit(tasks.take, b"x")
+            assert future.cancel()
+            watched.append(weakref.ref(future))
+        del future
+        gc.collect()
+        assert [one() for one in watched] == [None] * 20
+        last = pool.submit(tasks.add, 3)
+        gate.touch()
+        assert (first.result(WAIT), last.result(WAIT)) == (None, 3)
+
+
+@pytest.mark.parametrize("name", ["processes", "threads"])
+def test_a_callback_may_submit_more_than_there_is_room_for(name):
+    with make_pool(name, size=1, max_pending=1) as pool:
+        made = Future()
+        gate = threading.Event()
+
+        def submit_two(_):
+            gate.wait(WAIT)
+            made.set_result([pool.submit(tasks.double, number) for number in (1, 2)])
+
+        pool.submit(tasks.sleep, 0.05).add_done_callback(submit_two)
+        gate.set()
+        assert [future.result(WAIT) for future in made.result(WAIT)] == [2, 4]
+
+
+def test_a_task_in_a_thread_may_submit_to_its_own_pool():
+    with make_pool("threads", size=1, max_pending=1) as pool:
+
+        def outer(depth):
+            return depth if depth == 0 else pool.submit(outer, depth - 1).result(WAIT) + 1
+
+        assert pool.submit(outer, 5).result(WAIT) == 5
+
+
+def test_a_thread_over_its_limit_goes_on_and_its_result_is_dropped(tmp_path):
+    gate, mark = tmp_path / "gate", tmp_path / "mark"
+    with make_pool("threads", size=1) as pool:
+        future = pool.submit(tasks.mark_and_wait, mark, gate, timeout=0.05)
+        assert isinstance(future.exception(WAIT), TaskTimeoutError)
+        assert pool.stats().busy == 1
+        gate.touch()
+        assert pool.submit(tasks.add, 1).result(WAIT) == 1
+        assert isinstance(future.exception(0), TaskTimeoutError)
+        assert pool.stats().timeouts == pool.stats().failed == 1
+        assert pool.stats().finished == 2
 
 
 @pytest.mark.parametrize("name", ["processes", "threads"])
