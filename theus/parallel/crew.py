@@ -131,9 +131,12 @@ class Crew:
     def _start(self) -> bool:
         self._made += 1
         try:
-            resource_tracker.ensure_running()  # here, since starting it unblocks the signal
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until a worker ignores it
-            worker = WorkerHandle(self._plan.context, self._made, self._plan.setup)
+            resource_tracker.ensure_running()  # before, since starting it unblocks the signal
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:  # a worker is born with it blocked, and unblocks it when it ignores it
+                worker = WorkerHandle(self._plan.context, self._made, self._plan.setup)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         except Exception as error:  # noqa: BLE001 - of the system or the start method; it is told
             self._owner.unstartable(f"{type(error).__name__}: {error}")
             return False

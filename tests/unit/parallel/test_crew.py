@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import select
+import signal
 import threading
 import time
 from pathlib import Path
@@ -82,6 +83,11 @@ def stage():
     made = Stage()
     yield made
     made.close()
+
+
+def test_starting_a_worker_leaves_the_signals_of_the_thread_alone(stage):
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert stage.worker.warm
 
 
 def test_an_answer_counts_though_the_exit_is_seen_first(stage):
