@@ -64,13 +64,15 @@ class Pair:
         return self.model.locate_quietly(path)
 
     def may_alias(self, target: Path, source: Path) -> bool:
-        """Whether the container at `source` can be put into the one at `target` without a cycle.
+        """Whether the container at `source` can be put into the one at `target`.
 
-        A container that was taken out of `source` counts as still inside: the engine may say so.
+        Not if that made a cycle; a container that was taken out of `source` counts as still
+        inside, because the engine may say so. Not if `source` is new: a savepoint copies new
+        values per place.
         """
         inside = containers(self.holder(source))
-        was = [self.model.paths.get(id(self.holder(path))) for path in (target, source)]
-        if was[0] is not None and was[1] is not None and was[0][: len(was[1])] == was[1]:
+        was, came = (self.model.paths.get(id(self.holder(path))) for path in (target, source))
+        if came is None or (was is not None and was[: len(came)] == came):
             return False
         return all(c is not self.holder(target) for _, c in inside) and len(inside) < 12
 

@@ -151,6 +151,12 @@ WRITES = [
         "new key taken back", _set("m", "p", 6), both(_set("m", "p", 1), _del("m", "p"), mark), True
     ),
     Case(
+        "write of the value that is there, in a removed container",
+        lambda tx: tx.domain.__delitem__("a"),
+        both(_set("a", "x", 1), mark),
+        True,
+    ),
+    Case(
         "write of the value that is there already",
         _set("a", "x", 6),
         both(_set("a", "x", 1), mark),

@@ -197,7 +197,7 @@ def _set_intersection(target: set[Any], other: Any) -> Uses:
 
 
 def _set_symmetric(target: set[Any], other: Any) -> Uses:
-    uses = Uses().write(*set(other))
+    uses = Uses().read(What.KEYS, soft=True).write(*set(other))
     for key in set(other):
         uses.read(What.MEMBER, key)
     return uses

@@ -80,7 +80,12 @@ class ModelTransaction:
             self._note_read(target, what, key, soft or popped_own)
         before = clone(target) if uses.keys else list(target) if uses.wide else None
         had = len(target)
-        result = INVOKE[method](target, *args)
+        try:
+            result = INVOKE[method](target, *args)
+        except (TypeError, ValueError):
+            if isinstance(target, list) and id(target) in self.paths:   # may have been laid open
+                self.notes.append(Note(What.STRUCTURE, self.paths[id(target)], soft=True))
+            raise
         if id(target) in self.paths:
             self._note_writes(target, uses.keys, uses.wide, popped_own)
             self._log(target, method, args, uses.keys, uses.wide, before)

@@ -87,6 +87,7 @@ cdef Plan prepare(Footprint tx):
     cdef Plan plan = Plan.__new__(Plan)
     cdef Draft draft
     cdef set cut
+    cdef Py_ssize_t count
     plan.ops = []
     if tx.order is None:
         return plan
@@ -96,10 +97,12 @@ cdef Plan prepare(Footprint tx):
         draft = <Draft>item
         if draft.private or (cut and is_cut(<Guard>draft.guard, cut)):
             continue
+        count = len(plan.ops)
         if draft.node.kind == LIST:
             prepare_list(tx, plan, draft)
         else:
             prepare_keys(tx, plan, draft)
+        draft.idle = len(plan.ops) == count
         if not tx.track:
             add_checks(plan, <Guard>draft.guard)
     return plan
@@ -119,6 +122,8 @@ cdef int stamp_trees(Plan plan, u64 ver) except -1:
     """Every container above a change gets the version as its tree stamp."""
     cdef PyObject* at
     for item in plan.order:
+        if (<Draft>item).idle:
+            continue
         at = <PyObject*>(<Draft>item).guard
         while at is not NULL:
             (<Guard>at).node.tree = ver

@@ -26,6 +26,7 @@ cdef class Draft:
     cdef Node node
     cdef object guard
     cdef bint private     # the node is not part of the tree: nothing to install
+    cdef bint idle        # nothing came of it at the last `prepare`
     cdef Py_ssize_t mark  # number of the savepoint it was last saved for
     cdef dict over        # key -> new value, Tomb (deleted) or Op (commuting); lists: index -> value
     cdef set moved        # keys of the snapshot that went and came back at the end
