@@ -1,5 +1,6 @@
 cimport cython
 from theus._core.guard cimport Guard
+from theus._core.pattern cimport Position
 from theus._core.transaction cimport Transaction
 
 
@@ -12,8 +13,10 @@ cdef class ProcessContext:
     cdef object logger
     cdef object heavy_view
     cdef object signal_view
+    cdef object result       # of the body, or what it waits for
     cdef Guard get_root(self)
     cdef Guard area(self, str name)
+    cdef object take(self)
 
 
 @cython.final
@@ -26,8 +29,8 @@ cdef class Spec:
     cdef readonly bint pure
     cdef readonly bint serializable
     cdef readonly double write_timeout_ms
-    cdef readonly object pos
-    cdef readonly object out_pos
+    cdef readonly Position pos
+    cdef readonly Position out_pos
     cdef readonly tuple single
     cdef readonly object outputs
     cdef readonly object accepts

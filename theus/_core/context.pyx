@@ -75,6 +75,7 @@ cdef class SignalWriter:
         return self[topic] if topic in self else default
 
 
+@cython.freelist(32)
 cdef class ProcessContext:
     """What a process sees: one snapshot with its own pending writes, and its channels out.
 
@@ -88,11 +89,16 @@ cdef class ProcessContext:
 
     cdef Guard get_root(self):
         if self.root is None:
-            self.root = root_guard(self.tx, self.tx.store.root, <Position>self.spec.pos, None)
+            self.root = root_guard(self.tx, self.tx.store.root, self.spec.pos, None)
         return self.root
 
     cdef Guard area(self, str name):
         return <Guard>(<MapGuard>self.get_root()).lookup(name, None)
+
+    cdef object take(self):
+        """The value of the body, which is not kept."""
+        result, self.result = self.result, None
+        return result
 
     @property
     def domain(self):
@@ -125,7 +131,7 @@ cdef class ProcessContext:
     def heavy(self):
         """The heavy zone: descriptors come out as arrays, without copying."""
         if self.heavy_view is None:
-            guard = root_guard(self.tx, self.tx.store.heavy, <Position>self.spec.pos, "heavy")
+            guard = root_guard(self.tx, self.tx.store.heavy, self.spec.pos, "heavy")
             self.heavy_view = self.spec.services.heavy(guard)
         return self.heavy_view
 

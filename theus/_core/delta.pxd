@@ -1,4 +1,5 @@
 cimport cython
+from cpython.object cimport PyObject
 from theus._core.node cimport Node, u64
 
 cdef enum Code:
@@ -40,16 +41,22 @@ cdef class DeltaRecord:
     cdef readonly u64 version
     cdef readonly double time
     cdef readonly object process
-    cdef object held      # one Op, or a list of them
+    cdef readonly list ops
+
+
+cdef struct Slot:
+    double time
+    PyObject* process
+    PyObject* held        # one Op, or a list of them
 
 
 @cython.final
 cdef class DeltaLog:
-    cdef list slots
+    cdef Slot* slots
     cdef readonly Py_ssize_t capacity
     cdef readonly u64 last
     cdef readonly u64 first
-    cdef object append(self, DeltaRecord record)
+    cdef object append(self, u64 version, double time, object process, list ops)
     cdef DeltaRecord at(self, u64 version)
 
 

@@ -9,7 +9,10 @@ version v sits at `v % capacity`; looking one up is O(1).
 """
 
 cimport cython
-from theus._core.freeze cimport Held, thaw_value
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from libc.stdlib cimport calloc, free
+from theus._core.freeze cimport is_held, plain_of, thaw_value
 from theus._core.node cimport Node, Tomb, u64
 from theus._core.path cimport format_path
 
@@ -82,18 +85,11 @@ cdef Op make_op(int code, Node node, Link link, object key, object new):
 
 
 @cython.final
-@cython.no_gc
-@cython.freelist(64)
 cdef class DeltaRecord:
-    """One commit: version, time (seconds since the epoch), process and operations.
+    """One commit: version, time (seconds since the epoch), process and operations (a list)."""
 
-    Not tracked by the garbage collector, for the reason given at `Op`; its process is a name.
-    """
-
-    @property
-    def ops(self):
-        """The operations, in order (a new list)."""
-        return [self.held] if type(self.held) is Op else list(self.held)
+    def __init__(self):
+        raise TypeError("records are made by commits")
 
     def __repr__(self):
         return f"DeltaRecord(version={self.version}, process={self.process!r}, ops={self.ops!r})"
@@ -104,45 +100,85 @@ cdef class DeltaRecord:
 
 
 @cython.final
+@cython.no_gc
 cdef class DeltaLog:
-    """The last commits, oldest overwritten first. Written under the store's lock only."""
+    """The last commits, oldest overwritten first. Written under the store's lock only.
+
+    Not tracked by the garbage collector, for the reason given at `Op`. A slot owns the name of
+    the process and the operations (one `Op`, or a list of them); a `DeltaRecord` is made when
+    one is asked for.
+    """
 
     def __init__(self, Py_ssize_t capacity, u64 version):
         if capacity < 1:
             raise ValueError(f"the delta log needs room for at least one commit, got {capacity}")
-        self.slots = [None] * capacity
+        if self.slots is not NULL:
+            raise TypeError("a delta log is set up once")
+        self.slots = <Slot*>calloc(capacity, sizeof(Slot))
+        if self.slots is NULL:
+            raise MemoryError(f"no memory for a log of {capacity} commits")
         self.capacity = capacity
         self.last = version
         self.first = version + 1
 
+    def __dealloc__(self):
+        cdef Py_ssize_t at
+        if self.slots is NULL:
+            return
+        for at in range(self.capacity):
+            Py_XDECREF(self.slots[at].process)
+            Py_XDECREF(self.slots[at].held)
+        free(self.slots)
+
     def __len__(self):
         return self.last + 1 - self.first
 
-    cdef object append(self, DeltaRecord record):
-        """Add a record; returns the one it overwrites, for the caller to drop."""
-        cdef Py_ssize_t at = record.version % <u64>self.capacity
-        old = self.slots[at]
-        self.slots[at] = record
-        self.last = record.version
-        if self.last + 1 - self.first > <u64>self.capacity:
-            self.first = self.last + 1 - <u64>self.capacity
-        return old
+    cdef object append(self, u64 version, double time, object process, list ops):
+        """Add the record of a commit; returns what it overwrites, for the caller to drop."""
+        cdef Slot* slot = &self.slots[version % <u64>self.capacity]
+        cdef PyObject* old = slot.held
+        slot.time = time
+        if slot.process is not <PyObject*>process:
+            Py_INCREF(process)
+            Py_XDECREF(slot.process)
+            slot.process = <PyObject*>process
+        held = ops[0] if len(ops) == 1 else ops
+        Py_INCREF(held)
+        slot.held = <PyObject*>held
+        self.last = version
+        if version + 1 - self.first > <u64>self.capacity:
+            self.first = version + 1 - <u64>self.capacity
+        if old is NULL:
+            return None
+        evicted = <object>old
+        Py_DECREF(evicted)
+        return evicted
 
     cdef DeltaRecord at(self, u64 version):
         """The record of a version, or None where it is not kept."""
+        cdef Slot* slot
+        cdef DeltaRecord record
         if version < self.first or version > self.last:
             return None
-        return <DeltaRecord>self.slots[version % <u64>self.capacity]
+        slot = &self.slots[version % <u64>self.capacity]
+        record = DeltaRecord.__new__(DeltaRecord)
+        record.version = version
+        record.time = slot.time
+        record.process = <object>slot.process
+        held = <object>slot.held
+        record.ops = [held] if type(held) is Op else list(held)
+        return record
 
     def records(self, u64 after=0):
         """Records of the commits after a version, oldest first."""
         cdef u64 version
-        cdef list result = []
+        cdef DeltaRecord record
+        cdef list found = []
         for version in range(max(after + 1, self.first), self.last + 1):
             record = self.at(version)
             if record is not None:
-                result.append(record)
-        return result
+                found.append(record)
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,8 +200,8 @@ class DeltaEntry:
 
 def plain(value):
     """A detached plain copy of anything the state hands out; other values come back as they are."""
-    if isinstance(value, Held):
-        return (<Held>value).plain()
+    if is_held(value):
+        return plain_of(value)
     if type(value) is Tomb:
         return None
     return thaw_value(value, 0)

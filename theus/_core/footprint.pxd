@@ -1,7 +1,8 @@
 cimport cython
 from cpython.object cimport PyObject
 from theus._core.node cimport Node, u64
-from theus._core.store cimport Snap, Store
+from theus._core.pattern cimport Position
+from theus._core.store cimport Pin, Store
 
 cdef enum What:
     KEY = 0       # one key or index
@@ -36,13 +37,15 @@ cdef class Draft:
     cdef bint cut         # lists: the length of the snapshot was relied on
     cdef list tail        # lists: items appended
     cdef list full        # lists: whole content after a structural change
+    cdef Draft next       # in the order of their first write
+    cdef Py_ssize_t number
     cdef Draft copy(self)
     cdef int restore(self, Draft saved) except -1
 
 
 cdef class Footprint:
     cdef readonly Store store
-    cdef Snap snap
+    cdef Pin pin          # the snapshot
     cdef u64 ver
     cdef int status
     cdef bint track       # reads count (serializable)
@@ -55,20 +58,48 @@ cdef class Footprint:
     cdef Py_ssize_t room
     cdef Py_ssize_t limit
     cdef dict drafts      # node -> Draft, once there are more than a few
-    cdef list order       # drafts in the order of their first write
+    cdef Draft first      # drafts in the order of their first write
+    cdef Draft last
+    cdef Py_ssize_t drafted  # how many there are
     cdef dict saved       # Draft -> its copy at the newest savepoint
     cdef public object process
     cdef object absent
     cdef object kept_one  # guards that must outlive their parents' children
     cdef list kept
+    # What a transaction adds. It is kept here, so that all footprints come from one free list.
+    cdef Position pos
+    cdef object root      # guards, of a module further up
+    cdef object heavy_root
+    cdef object domain_guard
+    cdef list prepared    # the operations that `prepare` made of the drafts
+    cdef list inner       # containers changed inside, beside those of the drafts
+    cdef list checks      # (node, key) passed through, where reads are not validated
+    cdef list trash       # what a commit replaced, to be dropped outside of the lock
+    cdef object effects   # what to hand out after the commit
+    cdef readonly u64 asserted
+    cdef readonly bint strict
+    cdef readonly u64 committed_version
+    cdef readonly bint refused
+    cdef readonly object chain
+    cdef readonly double limit_ms
+    cdef readonly double started
+    cdef object outbox_log
+    cdef dict signals
+    cdef object commit_hook
+    cdef public object extra
+    cdef list points
+    cdef void* context    # identity of the context that the process runs in
     cdef int grow(self) except -1
     cdef int dedupe(self) except -1
     cdef int add_read(self, Node node, PyObject* key, int what) except -1
     cdef int forget(self) noexcept
     cdef int keep(self, object guard) except -1
+    cdef int finish(self, int status) except -1
     cdef int ended(self) except -1
     cdef Draft find_draft(self, Node node)
     cdef Draft draft_for(self, object guard, Node node, bint private)
+    cdef int index_drafts(self) except -1
+    cdef int drop_drafts(self) except -1
     cdef int save(self, Draft draft) except -1
 
     cdef inline int note(self, Node node, PyObject* key, int what) except -1:

@@ -54,8 +54,14 @@ cdef class Draft:
         return 0
 
 
+@cython.no_gc_clear
+@cython.freelist(32)
 cdef class Footprint:
-    """Snapshot, reads and drafts of one attempt."""
+    """Snapshot, reads and drafts of one attempt.
+
+    The garbage collector may not clear it: the store's list of pins points into it until the
+    pin is released. Cycles through it are broken at the guards, which it may clear.
+    """
 
     def __cinit__(self):
         self.limit = 1024
@@ -64,6 +70,9 @@ cdef class Footprint:
         self.room = FEW
 
     def __dealloc__(self):
+        if self.pin.held:
+            self.store.release(&self.pin)
+        self.drop_drafts()
         self.forget()
         if self.reads is not self.few:
             free(self.reads)
@@ -141,6 +150,26 @@ cdef class Footprint:
         self.count += 1
         return 0
 
+    cdef int finish(self, int status) except -1:
+        """End: let go of the snapshot, the drafts and the guards."""
+        self.status = status
+        if self.pin.held:
+            self.store.release(&self.pin)
+        self.drop_drafts()
+        self.inner = None
+        self.checks = None
+        self.trash = None
+        self.saved = None
+        self.points = None
+        self.root = None
+        self.heavy_root = None
+        self.domain_guard = None
+        self.kept = None
+        self.kept_one = None
+        self.commit_hook = None
+        self.forget()
+        return 0
+
     cdef int ended(self) except -1:
         raise TransactionStateError(
             f"this transaction{self.label()} has ended ({STATUS_NAMES[self.status]}); what was read "
@@ -153,22 +182,18 @@ cdef class Footprint:
 
     cdef Draft find_draft(self, Node node):
         """The draft of a node, or None."""
-        if self.order is None:
-            return None
+        cdef Draft draft = self.first
         if self.drafts is not None:
             return <Draft>self.drafts.get(node)
-        for item in self.order:
-            if (<Draft>item).node is node:
-                return <Draft>item
-        return None
+        while draft is not None and draft.node is not node:
+            draft = draft.next
+        return draft
 
     cdef Draft draft_for(self, object guard, Node node, bint private):
         """The draft of a node, made at the first write."""
         cdef Draft draft = self.find_draft(node)
         if draft is not None:
             return draft
-        if self.order is None:
-            self.order = []
         draft = Draft.__new__(Draft)
         draft.node = node
         draft.guard = guard
@@ -176,13 +201,40 @@ cdef class Footprint:
         draft.over = {}
         draft.keep = -1
         draft.mark = self.mark
-        self.order.append(draft)
+        draft.number = self.drafted
+        if self.first is None:
+            self.first = draft
+        else:
+            self.last.next = draft
+        self.last = draft
+        self.drafted += 1
         if self.drafts is not None:
             self.drafts[node] = draft
-        elif len(self.order) > FEW:
-            self.drafts = {(<Draft>item).node: item for item in self.order}
+        elif self.drafted > FEW:
+            self.index_drafts()
         self.epoch += 1
         return draft
+
+    cdef int index_drafts(self) except -1:
+        """From now on drafts are found by a dict."""
+        cdef Draft draft = self.first
+        self.drafts = {}
+        while draft is not None:
+            self.drafts[draft.node] = draft
+            draft = draft.next
+        return 0
+
+    cdef int drop_drafts(self) except -1:
+        """Forget all drafts, one by one: a long chain must not be destroyed by recursion."""
+        cdef Draft draft = self.first
+        self.first = None
+        self.last = None
+        self.drafts = None
+        while draft is not None:
+            draft.guard = None
+            following, draft.next = draft.next, None
+            draft = <Draft>following
+        return 0
 
     cdef int save(self, Draft draft) except -1:
         """Before the first write after a savepoint: keep what the draft was."""

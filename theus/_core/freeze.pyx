@@ -11,7 +11,7 @@ loads the rules of a library only when a value of it shows up.
 """
 
 cimport cython
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyTypeObject
 from theus._core.node cimport LIST, MAP, RECORD, SET, Node, items_at, keys_at, u64, value_at
 from theus._core.path cimport check_key, format_path
 
@@ -34,6 +34,10 @@ cdef extern from "Python.h":
     bint PyUnicode_CheckExact(object)
     int PyDict_Next(object d, Py_ssize_t* pos, PyObject** k, PyObject** v)
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
+    bint PyObject_TypeCheck(object value, PyTypeObject* cls)
+
+cdef PyTypeObject* guard_class = NULL
+cdef PlainOf guard_plain = NULL
 
 MAX_DEPTH = 500
 MAX_CONTAINERS = 20_000_000
@@ -71,10 +75,31 @@ cdef class Rule:
 
 
 cdef class Held:
-    """Base of guards and views: what they show can be copied out as plain data."""
+    """Base of views: what they show can be copied out as plain data."""
 
     cdef object plain(self):
         raise NotImplementedError
+
+
+cdef void set_guard(type cls, PlainOf plain):
+    """Make the class of guards known, which have no base class: so they share one free list."""
+    global guard_class, guard_plain
+    guard_class = <PyTypeObject*>cls
+    guard_plain = plain
+
+
+cdef bint is_held(object value) noexcept:
+    """Whether a value is a guard or a view."""
+    return isinstance(value, Held) or (
+        guard_class is not NULL and PyObject_TypeCheck(value, guard_class)
+    )
+
+
+cdef object plain_of(object value):
+    """A plain copy of what a guard or view shows."""
+    if isinstance(value, Held):
+        return (<Held>value).plain()
+    return guard_plain(value)
 
 
 RULES = {}
@@ -237,8 +262,8 @@ cdef class _Walk:
             return self.take_map(<dict>value)
         if PyList_CheckExact(value):
             return self.take_list(value)
-        if isinstance(value, Held):
-            return self.take((<Held>value).plain())
+        if is_held(value):
+            return self.take(plain_of(value))
         rule = RULES.get(type(value))
         if rule is None:
             rule = rule_for(type(value))
@@ -342,7 +367,7 @@ cdef class _Walk:
             return self.check_map(<dict>value)
         if PyList_CheckExact(value):
             return self.check_items(value)
-        if isinstance(value, Held):
+        if is_held(value):
             return 0
         rule = rule_for(type(value))
         if rule is None:
@@ -441,10 +466,9 @@ cdef object thaw_value(object value, u64 snap):
 
 cdef object _thaw_tuple(tuple value):
     for item in value:
-        if isinstance(item, Held) or type(item) is tuple:
+        if is_held(item) or type(item) is tuple:
             return tuple([
-                (<Held>item).plain() if isinstance(item, Held) else thaw_value(item, 0)
-                for item in value
+                plain_of(item) if is_held(item) else thaw_value(item, 0) for item in value
             ])
     return value
 

@@ -2,12 +2,11 @@ cimport cython
 from cpython.object cimport PyObject
 from theus._core.delta cimport Link
 from theus._core.footprint cimport Draft, Footprint
-from theus._core.freeze cimport Held
 from theus._core.node cimport Node
 from theus._core.pattern cimport Position
 
 
-cdef class Guard(Held):
+cdef class Guard:
     cdef Footprint tx
     cdef Node node
     cdef Position pos
@@ -35,6 +34,7 @@ cdef class Guard(Held):
     cdef object child(self, object key, Node node)
     cdef object alias(self, object key, Guard other)
     cdef object raw(self, object key, object value)
+    cdef object plain(self)
     cdef object incoming(self, object key, object value)
 
 cdef Guard make_guard(Node node)

@@ -16,10 +16,11 @@ in. A guard that is assigned somewhere is an alias until then: both places show 
 content, and the commit copies it per place.
 """
 
+cimport cython
 from cpython.object cimport PyObject
 from theus._core.delta cimport Link
 from theus._core.footprint cimport ACTIVE, KEY, Draft, Footprint
-from theus._core.freeze cimport Held, admit, ingest, is_plain_leaf
+from theus._core.freeze cimport admit, ingest, is_held, is_plain_leaf, plain_of, set_guard
 from theus._core.node cimport LIST, RECORD, Node
 from theus._core.path cimport format_path
 from theus._core.pattern cimport BELOW, READ, STRICT, WRITE, Position
@@ -73,8 +74,10 @@ cdef Guard root_guard(Footprint tx, Node node, Position pos, object key):
     return guard
 
 
-cdef class Guard(Held):
-    """Base of the guards of mappings, lists, sets and records.
+@cython.freelist(64)
+cdef class Guard:
+    """Base of the guards of mappings, lists, sets and records, which add no fields to it: all of
+    them come from one free list.
 
     `parent` is borrowed: the footprint keeps the roots, and with them all guards, as long as it
     is active; afterwards a guard refuses use and never looks at its parent.
@@ -283,18 +286,29 @@ cdef class Guard(Held):
         self.writable().over[key] = guard
         return guard
 
+    cdef object plain(self):
+        """A plain copy of the content, noted as read."""
+        raise NotImplementedError
+
     cdef object incoming(self, object key, object value):
         """Check a value that is assigned; returns what to keep as pending."""
         if isinstance(value, Guard) and (<Guard>value).tx is self.tx:
             if is_above(<Guard>value, self):
                 admit_cycle(self.where_key(key))
             return value
-        if isinstance(value, Held):
+        if is_held(value):
             if isinstance(value, Guard) and (<Guard>value).tx.status != ACTIVE:
                 (<Guard>value).tx.ended()
-            return (<Held>value).plain()
+            return plain_of(value)
         admit(value, self.where_key(key))
         return value
+
+
+cdef object plain_guard(object guard):
+    return (<Guard>guard).plain()
+
+
+set_guard(Guard, plain_guard)
 
 
 cdef Guard detached_guard(Guard parent, object key, Node node):

@@ -13,5 +13,7 @@ cdef class ListGuard(Guard):
     cdef object shown(self, Py_ssize_t index, object value)
     cdef Py_ssize_t locate(self, object index) except -1
     cdef int push(self, object value) except -1
+    cdef list content(self)
+    cdef int lay_open(self, list full) except -1
     cdef list expand(self)
     cdef list values(self)

@@ -9,7 +9,7 @@ a private copy of the list and conflicts with any other change of it.
 cimport cython
 from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
 from theus._core.footprint cimport ACTIVE, ALL, DEEP, KEY, SHAPE, Draft
-from theus._core.freeze cimport Held, is_plain_leaf
+from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_map cimport plain_value
 from theus._core.node cimport LIST, Node, is_node, item_at, size_at
@@ -139,19 +139,31 @@ cdef class ListGuard(Guard):
             draft.tail.append(value)
         return 0
 
-    cdef list expand(self):
-        """The whole content as a private list, for changes that move items."""
-        cdef Draft draft
+    cdef list content(self):
+        """The whole content, for a change that moves items and may still fail: a private list,
+        which becomes pending by `lay_open`."""
         self.may_write_all()
         self.note_what(ALL)
-        draft = self.writable()
+        if self.draft is not None and self.draft.full is not None:
+            return self.writable().full
+        return self.values()
+
+    cdef int lay_open(self, list full) except -1:
+        """From now on the whole content is pending."""
+        cdef Draft draft = self.writable()
         if draft.full is None:
-            draft.full = self.values()
+            draft.full = full
             draft.over = {}
             draft.tail = None
             draft.keep = -1
             draft.cut = False
-        return draft.full
+        return 0
+
+    cdef list expand(self):
+        """The whole pending content, for a change that cannot fail any more."""
+        cdef list full = self.content()
+        self.lay_open(full)
+        return full
 
     cdef list values(self):
         cdef Py_ssize_t index
@@ -177,7 +189,9 @@ cdef class ListGuard(Guard):
         cdef Draft draft
         if isinstance(index, slice):
             items = [item if is_plain_leaf(item) else self.incoming("*", item) for item in value]
-            self.expand()[index] = items
+            full = self.content()
+            full[index] = items
+            self.lay_open(full)
             return
         at = self.locate(index)
         self.may_write(at)
@@ -198,7 +212,9 @@ cdef class ListGuard(Guard):
 
     def __delitem__(self, index):
         if isinstance(index, slice):
-            del self.expand()[index]
+            full = self.content()
+            del full[index]
+            self.lay_open(full)
             return
         at = self.locate(index)
         del self.expand()[at]
@@ -245,7 +261,9 @@ cdef class ListGuard(Guard):
         """Insert before a position."""
         if not is_plain_leaf(value):
             value = self.incoming("*", value)
-        self.expand().insert(index, value)
+        full = self.content()
+        full.insert(index, value)
+        self.lay_open(full)
 
     def pop(self, index=-1):
         """Remove and return an item, by default the last."""
@@ -272,10 +290,9 @@ cdef class ListGuard(Guard):
 
     def remove(self, value):
         """Remove the first item that equals `value`; ValueError where there is none."""
-        cdef list full = self.expand()
-        for at, item in enumerate(full):
+        for at, item in enumerate(self.content()):
             if item is value or item == value:
-                del full[at]
+                del self.expand()[at]
                 return
         raise ValueError(f"list.remove(x): x not in list at {format_path(self.where())!r}")
 
@@ -297,8 +314,8 @@ cdef class ListGuard(Guard):
 
     def sort(self, *, key=None, reverse=False):
         """Sort in place."""
-        cdef list full = self.expand()
-        full[:] = sorted(full, key=key, reverse=reverse)
+        ordered = sorted(self.content(), key=key, reverse=reverse)
+        self.expand()[:] = ordered
 
     def reverse(self):
         """Reverse in place."""
@@ -319,8 +336,8 @@ cdef class ListGuard(Guard):
         return self
 
     def __imul__(self, times):
-        cdef list full = self.expand()
-        full[:] = full * times
+        repeated = self.content() * times
+        self.expand()[:] = repeated
         return self
 
     def __add__(self, other):
@@ -340,8 +357,8 @@ cdef class ListGuard(Guard):
         return self.copy() * times
 
     def __richcmp__(self, other, int how):
-        if isinstance(other, Held):
-            other = self.plain() if other is self else (<Held>other).plain()
+        if is_held(other):
+            other = plain_of(other)
         if not isinstance(other, list):
             return NotImplemented
         mine = self.plain()

@@ -30,6 +30,7 @@ cdef class MapGuard(KeyedGuard):
 
 
 cdef object plain_value(object value)
+cdef object commute(int code, object old, object amount, object path)
 cdef object commute_all(Op op, old, path)
 
 

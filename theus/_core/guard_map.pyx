@@ -4,7 +4,7 @@ cimport cython
 from cpython.object cimport PyObject
 from theus._core.delta cimport OP_INCR, Op
 from theus._core.footprint cimport ACTIVE, ALL, DEEP, KEY, SHAPE, Draft, Footprint
-from theus._core.freeze cimport Held, is_plain_leaf, thaw
+from theus._core.freeze cimport is_held, is_plain_leaf, plain_of, thaw
 from theus._core.guard cimport Guard, set_maker
 from theus._core.node cimport MAP, Node, Tomb, is_node, is_tomb, keys_at, size_at, value_at
 from theus._core.path cimport check_key, format_path
@@ -97,8 +97,8 @@ cdef class KeyedGuard(Guard):
         if not PyUnicode_CheckExact(key):
             check_key(key)
         if self.node.opaque:
-            if isinstance(value, Held):
-                value = (<Held>value).plain()
+            if is_held(value):
+                value = plain_of(value)
         elif not is_plain_leaf(value):
             value = self.incoming(key, value)
             if isinstance(value, Guard):
@@ -268,14 +268,14 @@ cdef class KeyedGuard(Guard):
 
     cdef object plain(self):
         self.note_deep()
-        if self.tx.order is None:
+        if self.tx.first is None:
             return thaw(self.node, self.tx.ver)
         return self.plain_fields()
 
 
 cdef object plain_value(object value):
-    if isinstance(value, Held):
-        return (<Held>value).plain()
+    if is_held(value):
+        return plain_of(value)
     if PyDict_CheckExact(value):
         return {key: plain_value(item) for key, item in (<dict>value).items()}
     if type(value) is list:
@@ -299,7 +299,7 @@ cdef object commute_all(Op op, old, path):
     return value
 
 
-def commute(int code, old, amount, path):
+cdef object commute(int code, object old, object amount, object path):
     """The result of a commuting operation on `old` (a Tomb where the key is missing)."""
     if type(old) is Tomb:
         return amount
@@ -664,8 +664,8 @@ cdef class MapGuard(KeyedGuard):
     def __eq__(self, other):
         if self is other:
             return True
-        if isinstance(other, Held):
-            other = (<Held>other).plain()
+        if is_held(other):
+            other = plain_of(other)
         if not isinstance(other, collections.abc.Mapping):
             return NotImplemented
         return self.plain() == other

@@ -7,7 +7,7 @@ holds. Methods that a library implements in C get a real instance made from the 
 
 cimport cython
 from theus._core.footprint cimport ACTIVE
-from theus._core.freeze cimport Held, Rule
+from theus._core.freeze cimport Rule, is_held, plain_of
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_map cimport KeyedGuard
 from theus._core.node cimport RECORD
@@ -117,8 +117,8 @@ cdef class RecordGuard(KeyedGuard):
     def __eq__(self, other):
         if self is other:
             return True
-        if isinstance(other, Held):
-            other = (<Held>other).plain()
+        if is_held(other):
+            other = plain_of(other)
         return self.plain() == other
 
     def __hash__(self):

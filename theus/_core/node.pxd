@@ -60,7 +60,18 @@ cdef inline bint is_tomb(PyObject* value) noexcept:
 cdef inline bint is_node(PyObject* value) noexcept:
     return type(<object>value) is Node
 
-cdef PyObject* value_at(Node node, object key, u64 snap) except? NULL
+cdef extern from "Python.h":
+    PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
+
+cdef inline PyObject* value_at(Node node, object key, u64 snap) except? NULL:
+    """The value of a key as `snap` sees it (borrowed); NULL where it is missing."""
+    cdef PyObject* value
+    if node.mtime > snap:
+        return value_then(node, key, snap)
+    value = PyDict_GetItemWithError(node.cur, key)
+    return NULL if value is not NULL and is_tomb(value) else value
+
+cdef PyObject* value_then(Node node, object key, u64 snap) except? NULL
 cdef PyObject* item_at(Node node, Py_ssize_t index, u64 snap) except? NULL
 cdef Py_ssize_t size_at(Node node, u64 snap) except -1
 cdef list keys_at(Node node, u64 snap)

@@ -61,12 +61,12 @@ cdef inline Undo oldest_after(Undo record, u64 snap):
     return record
 
 
-cdef PyObject* value_at(Node node, object key, u64 snap) except? NULL:
-    """The value of a key as `snap` sees it (borrowed); NULL where it is missing."""
+cdef PyObject* value_then(Node node, object key, u64 snap) except? NULL:
+    """`value_at` for a node that has changed since."""
     cdef PyObject* value = PyDict_GetItemWithError(node.cur, key)
     cdef PyObject* record
     cdef Undo undo
-    if node.mtime > snap and node.undo is not None:
+    if node.undo is not None:
         record = PyDict_GetItemWithError(node.undo, key)
         if record is not NULL and (<Undo>record).ver > snap:
             undo = oldest_after(<Undo>record, snap)

@@ -36,6 +36,8 @@ cdef class Plan:
     cdef Position match(self, Position here, str name)
 
 
+cdef Position EVERYTHING   # unlimited, names that begin with an underscore included
+
 cpdef Position compile_patterns(object reads, object writes, bint strict=*)
 cpdef Position unlimited(bint strict)
 cpdef Position nothing()

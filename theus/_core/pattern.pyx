@@ -299,6 +299,9 @@ cpdef Position nothing():
     return constant((), True, 0)
 
 
+EVERYTHING = unlimited(False)
+
+
 def allowed(Position position not None, int flag=READ):
     """The patterns of the contract that `position` belongs to, for messages.
 

@@ -4,13 +4,18 @@ from theus._core.delta cimport DeltaLog
 from theus._core.node cimport Era, Node, Undo, u64
 
 
+cdef struct Pin:
+    u64 ver
+    Pin* prev
+    Pin* next
+    bint held     # in the store's list
+
+
 @cython.final
 cdef class Snap:
     cdef Store store
     cdef readonly u64 ver
-    cdef PyObject* prev
-    cdef PyObject* next
-    cdef bint gone
+    cdef Pin pin
     cdef object __weakref__
 
 
@@ -19,8 +24,8 @@ cdef class Store:
     cdef readonly Node root
     cdef readonly Node heavy
     cdef readonly u64 ver
-    cdef PyObject* oldest
-    cdef PyObject* newest
+    cdef Pin* oldest
+    cdef Pin* newest
     cdef PyObject* shared
     cdef list log
     cdef u64* stamps
@@ -39,10 +44,11 @@ cdef class Store:
     cdef readonly u64 commits
     cdef readonly u64 conflicts
     cdef readonly Py_ssize_t alive
-    cdef Snap begin(self)
+    cdef void begin(self, Pin* pin) noexcept
     cdef Snap share(self)
-    cdef void release(self, Snap snap)
-    cdef void unlink(self, Snap snap) noexcept
+    cdef Snap share_with(self, Pin* pin)
+    cdef void release(self, Pin* pin)
+    cdef void unlink(self, Pin* pin) noexcept
     cdef bint reserve(self, Py_ssize_t count) noexcept
     cdef void enlist(self, object record, u64 ver) noexcept
     cdef void prune(self, Py_ssize_t budget, list trash) noexcept

@@ -5,9 +5,9 @@ of a node. It is held for microseconds; no user code runs under it (keys are bui
 values go to a trash list that is dropped after the release) and nothing under it can fail
 half way (memory is reserved before).
 
-Snapshots form a doubly linked list, oldest first; a new one is always the newest, so taking
-and dropping one is O(1). A transaction owns its snapshot alone and the commit releases it
-under the lock, between validation and install; `State` handles of one version share one.
+Living snapshots are pins in a doubly linked list, oldest first; taking and dropping one is O(1).
+A transaction holds its pin inside itself and alone; the commit releases it under the lock,
+between validation and install. `State` handles of one version share one.
 
 Undo records and eras are listed in the order of their versions. A record that is older than
 every living snapshot is of no use to readers and goes; the work is bounded per commit and per
@@ -42,17 +42,16 @@ cdef enum:
 cdef class Snap:
     """A living snapshot: as long as it is referenced, its version can be read.
 
-    The garbage collector may not clear it: the store's list points to it until it is released.
+    The garbage collector may not clear it: the store's list points into it until it is released.
     """
 
     def __init__(self):
         raise TypeError("snapshots are taken from a store")
 
     def __dealloc__(self):
-        if not self.gone:
-            if self.store.shared is <PyObject*>self:
-                self.store.shared = NULL
-            self.store.release(self)
+        if self.store.shared is <PyObject*>self:
+            self.store.shared = NULL
+        self.store.release(&self.pin)
 
 
 @cython.final
@@ -85,53 +84,71 @@ cdef class Store:
     def __dealloc__(self):
         free(self.stamps)
 
-    cdef Snap begin(self):
-        """A snapshot with one owner."""
-        cdef Snap snap = Snap.__new__(Snap)
-        snap.store = self
+    cdef void begin(self, Pin* pin) noexcept:
+        """Pin the current version; who owns the pin releases it."""
         with self.mutex:
-            snap.ver = self.ver
-            snap.prev = self.newest
-            snap.next = NULL
+            pin.ver = self.ver
+            pin.prev = self.newest
+            pin.next = NULL
             if self.newest is not NULL:
-                (<Snap>self.newest).next = <PyObject*>snap
+                self.newest.next = pin
             else:
-                self.oldest = <PyObject*>snap
-            self.newest = <PyObject*>snap
+                self.oldest = pin
+            self.newest = pin
+            pin.held = True
             self.alive += 1
-        return snap
 
     cdef Snap share(self):
         """The snapshot that `State` handles of the current version share."""
         cdef Snap snap
         if self.shared is not NULL and (<Snap>self.shared).ver == self.ver:
             return <Snap>self.shared
-        snap = self.begin()
+        snap = Snap.__new__(Snap)
+        snap.store = self
+        self.begin(&snap.pin)
+        snap.ver = snap.pin.ver
         self.shared = <PyObject*>snap
         return snap
 
-    cdef void unlink(self, Snap snap) noexcept:
-        """Take a snapshot out of the list; under the mutex."""
-        if snap.prev is not NULL:
-            (<Snap>snap.prev).next = snap.next
-        else:
-            self.oldest = snap.next
-        if snap.next is not NULL:
-            (<Snap>snap.next).prev = snap.prev
-        else:
-            self.newest = snap.prev
-        snap.gone = True
-        self.alive -= 1
-        if self.shared is <PyObject*>snap:
-            self.shared = NULL
-
-    cdef void release(self, Snap snap):
-        cdef list trash = []
+    cdef Snap share_with(self, Pin* pin):
+        """A snapshot of the version that a pin holds, independent of it."""
+        cdef Snap snap = Snap.__new__(Snap)
+        snap.store = self
         with self.mutex:
-            if not snap.gone:
-                self.unlink(snap)
-                if snap.prev is NULL and self.log_at < len(self.log):
-                    self.prune(RELEASE_BUDGET, trash)
+            snap.ver = snap.pin.ver = pin.ver
+            snap.pin.prev = pin
+            snap.pin.next = pin.next
+            if pin.next is not NULL:
+                pin.next.prev = &snap.pin
+            else:
+                self.newest = &snap.pin
+            pin.next = &snap.pin
+            snap.pin.held = True
+            self.alive += 1
+        return snap
+
+    cdef void unlink(self, Pin* pin) noexcept:
+        """Take a pin out of the list; under the mutex."""
+        if pin.prev is not NULL:
+            pin.prev.next = pin.next
+        else:
+            self.oldest = pin.next
+        if pin.next is not NULL:
+            pin.next.prev = pin.prev
+        else:
+            self.newest = pin.prev
+        pin.held = False
+        self.alive -= 1
+
+    cdef void release(self, Pin* pin):
+        cdef list trash = None
+        if not pin.held:
+            return
+        with self.mutex:
+            self.unlink(pin)
+            if pin.prev is NULL and self.log_at < len(self.log):
+                trash = []
+                self.prune(RELEASE_BUDGET, trash)
 
     cdef bint reserve(self, Py_ssize_t count) noexcept:
         """Make room for `count` more records, so that listing them cannot fail."""
@@ -159,7 +176,7 @@ cdef class Store:
 
     cdef void prune(self, Py_ssize_t budget, list trash) noexcept:
         """Drop records that no living snapshot needs; at most `budget` of them; under the mutex."""
-        cdef u64 low = self.ver if self.oldest is NULL else (<Snap>self.oldest).ver
+        cdef u64 low = self.ver if self.oldest is NULL else self.oldest.ver
         cdef Py_ssize_t at = self.log_at, stop = min(len(self.log), self.log_at + budget)
         while at < stop and self.stamps[at] <= low:
             record = self.log[at]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from theus._core.runner import Chain
+from theus._core.chain import Chain
 from theus.engine.lanes import in_event_loop
 from theus.errors import ConflictError
 
@@ -112,35 +112,34 @@ class Attempts:
         self._engine._pipeline.hand_out()
         self._engine._pipeline.after(tx, None)
 
-    def _next(self, attempt: Attempt, chain: Chain) -> float | None:
-        """Milliseconds to wait before the next attempt; None where there is none."""
+    def _goes_on(self, attempt: Attempt, chain: Chain) -> bool:
+        """Whether there is another attempt; then the chain says how long to wait before it."""
         if attempt.done or attempt.conflict is None or attempt.tx is None:
-            return None
-        wait: float = chain.lost(attempt.tx, attempt.conflict, 0.0)
+            return False
+        chain.lost(attempt.tx, attempt.conflict, 0.0)
         attempt.tx.fail()
         self._engine._pipeline.discard(attempt.tx)
-        return wait
+        return True
 
     def __iter__(self) -> Iterator[Attempt]:
-        chain = Chain(self._engine._runner, self._label)
+        chain = Chain(self._engine._runner.policy, self._label)
         lanes = self._engine._lanes
         try:
             while True:
                 chain.start()
                 attempt = Attempt(self, chain)
                 yield attempt
-                wait = self._next(attempt, chain)
-                if wait is None:
+                if not self._goes_on(attempt, chain):
                     return
-                if wait > 0.0:
-                    lanes.sleep(wait)
+                if chain.wait > 0.0:
+                    lanes.sleep(chain.wait)
                 while chain.must_queue:
                     lanes.park(self._engine._arbiter, chain.ticket)
         finally:
             chain.close()
 
     async def __aiter__(self) -> AsyncIterator[Attempt]:
-        chain = Chain(self._engine._runner, self._label)
+        chain = Chain(self._engine._runner.policy, self._label)
         lanes = self._engine._lanes
         try:
             while True:
@@ -152,11 +151,10 @@ class Attempts:
                     if holder is not None:
                         await lanes.park_async(self._engine._arbiter, holder)
                     attempt.install()
-                wait = self._next(attempt, chain)
-                if wait is None:
+                if not self._goes_on(attempt, chain):
                     return
-                if wait > 0.0:
-                    await lanes.sleep_async(wait)
+                if chain.wait > 0.0:
+                    await lanes.sleep_async(chain.wait)
                 while chain.must_queue:
                     await lanes.park_async(self._engine._arbiter, chain.ticket)
         finally:

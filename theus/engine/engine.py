@@ -12,12 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from theus._core.calls import Calls
+from theus._core.chain import RetryPolicy
 from theus._core.conflict import Arbiter, ConflictManager, RetryDecision
 from theus._core.context import Spec
 from theus._core.guard_map import detached
+from theus._core.hooks import Hooks
 from theus._core.pattern import unlimited
 from theus._core.ring import Ring
-from theus._core.runner import Hooks, Runner, UnknownProcess
+from theus._core.runner import Runner
 from theus._core.state import State, state_of
 from theus._core.store import Store
 from theus._core.transaction import Transaction
@@ -70,7 +73,7 @@ class _Services:
         return ProcessHeavy(guard)
 
 
-class TheusEngine:
+class TheusEngine(Calls):
     """Owns the state; registers and runs processes as transactions.
 
     Parameters
@@ -142,13 +145,12 @@ class TheusEngine:
         self._remote: dict[str, tuple[Spec, Spec]] = {}
         self._pipeline = Pipeline(self._store, self._outbox)
         self._hooks = self._make_hooks()
-        self._runner = Runner(
-            self._store,
+        policy = RetryPolicy(
             self._arbiter,
-            self._hooks,
             max_retries=settings.max_retries,
             base_backoff_ms=settings.base_backoff_ms,
         )
+        self._runner = Runner(self._store, policy, self._hooks)
         self._everything = unlimited(False)
         self._heavy: HeavyZoneAllocator | None = None
         self._lock = threading.Lock()
@@ -165,8 +167,8 @@ class TheusEngine:
         hooks.sleep, hooks.sleep_async = lanes.sleep, lanes.sleep_async
         hooks.park, hooks.park_async = lanes.park, lanes.park_async
         hooks.thread = lanes.thread
-        hooks.task = asyncio.current_task
         hooks.loop = asyncio._get_running_loop
+        hooks.complete = asyncio.run
         hooks.outbox = _collector
         hooks.update_type = StateUpdate
         hooks.result_type = FunctionResult
@@ -242,7 +244,7 @@ class TheusEngine:
             "conflicts": store.conflicts,
             "attempts": counters.attempts,
             "retries": counters.retries,
-            "max_attempts": counters.max_attempts,
+            "max_attempts": max(counters.max_attempts, min(1, counters.attempts)),
             "failures": counters.failures,
             "tickets": counters.tickets,
             "parked": counters.parked,
@@ -299,50 +301,6 @@ class TheusEngine:
             )
             self._remote[spec.name] = pair
         return pair[in_loop]
-
-    def execute(
-        self, func_or_name: Callable[..., Any] | str, *args: Any, **kwargs: Any
-    ) -> Awaitable[Any]:
-        """Run a process from the event loop: `value = await engine.execute(f, ...)`.
-
-        Async processes run on the running loop, sync ones in a thread, parallel ones in a
-        worker. Conflicts are retried; keyword arguments that the process does not take are
-        dropped. Inside another process (same task) the call joins its transaction.
-
-        Raises what the process raises, ContractViolationError, RetryLimitError, and what audit
-        and schema raise; then nothing was changed.
-        """
-        try:
-            return self._runner.start(func_or_name, args, kwargs)
-        except UnknownProcess:
-            spec = self._resolve(func_or_name, True)
-        return self._runner.execute(spec, args, self._taken(spec, kwargs))
-
-    @staticmethod
-    def _taken(spec: Spec, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The keyword arguments that a process takes; the others are dropped."""
-        if not kwargs or spec.accepts is None:
-            return kwargs
-        return {key: value for key, value in kwargs.items() if key in spec.accepts}
-
-    def run(self, func_or_name: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> Any:
-        """Run a process from a program without an event loop; its return value.
-
-        A sync process is called on the caller's thread, with no loop and no thread in between.
-        Raises ReentryError on a thread that runs an event loop; otherwise as `execute`.
-        """
-        try:
-            return self._runner.call(func_or_name, args, kwargs)
-        except UnknownProcess:
-            spec = self._resolve(func_or_name, False)
-        if in_event_loop():
-            raise ReentryError(
-                f"run({spec.name!r}) was called on the thread of a running event loop and would "
-                f"block it; use `await engine.execute({spec.name!r}, ...)` there"
-            )
-        if spec.is_async:
-            return asyncio.run(self._runner.execute(spec, args, self._taken(spec, kwargs)))
-        return self._runner.run(spec, args, self._taken(spec, kwargs))
 
     def execute_process_async(
         self, name: str, func: Callable[..., Any], *args: Any, **kwargs: Any

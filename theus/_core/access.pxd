@@ -1,0 +1,12 @@
+from theus._core.footprint cimport Footprint
+from theus._core.guard cimport Guard
+
+
+cdef class Access(Footprint):
+    cdef Guard get_root(self)
+    cdef Guard get_heavy(self)
+    cdef Guard area(self, str name)
+    cdef Guard reach(self, tuple parts)
+    cdef int check_time(self) except -1
+    cdef int put_path(self, tuple parts, object value) except -1
+    cdef bint put_plain(self, Guard root, tuple parts, object value) except -1

@@ -1,0 +1,23 @@
+"""What the runner needs from the rooms above it: the one way from the core upwards."""
+
+
+cdef class Hooks:
+    """What the runner needs from the engine. All are callables unless said otherwise.
+
+    before(tx, spec, args, kwargs): before the body of each attempt (audit of inputs); None: nothing.
+    discard(tx): an attempt ended without effect; None: nothing.
+    check(tx, spec): everything between the body and the install (contract, audit, schema);
+        None: nothing to check.
+    publish(): hand out what commits left in `Store.outgoing`, in order (outbox, signals).
+    after(tx, spec): after a commit (audit, history); None: nothing.
+    failed(tx, spec, error): a body or a check raised; None: nothing.
+    sleep(ms), sleep_async(ms) -> awaitable: back-off.
+    park(arbiter, ticket), park_async(arbiter, ticket) -> awaitable: until the ticket's state changes.
+    thread(callable) -> awaitable: run a sync body off the loop.
+    loop() -> the event loop that runs on this thread, or None.
+    complete(coroutine): run it to its end on a loop of its own; its value.
+    outbox() -> a new collector of messages.
+    update_type: class of the declarative update that a process may return.
+    apply_update(tx, spec, update): apply one.
+    result_type: class of a return value together with such an update.
+    """

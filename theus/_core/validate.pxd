@@ -1,0 +1,14 @@
+from theus._core.footprint cimport Footprint
+from theus._core.node cimport u64
+
+cdef enum Judgement:
+    FRESH = 0
+    CHANGED = 1      # something that a compare-and-swap relies on
+    FORGOTTEN = 2    # the log does not reach back to its version
+    STALE = 3        # something that was read or written
+    CLOSED = 4       # by a ticket holder
+    IDLE = 5         # nothing is left to do
+
+cdef bint is_stale(Footprint tx) except -1
+cdef int changed_since(Footprint tx, u64 version) except -1
+cdef object conflict_error(Footprint tx, u64 since, bint too_old)
