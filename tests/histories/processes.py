@@ -13,6 +13,7 @@ from tests.histories.history import History, Txn
 from tests.histories.layouts import Layout
 from tests.histories.seedloop import Stepper, run
 from tests.histories.workload import Program, programs, serial_read, take_step
+from tests.model.subject import log_of
 from theus import process
 
 
@@ -41,7 +42,7 @@ class Recorder:
         """One logical call; marks its last attempt when it succeeded."""
         await self.stepper.pause()
         try:
-            await self.engine.execute("attempt", self, name, program)
+            await self.engine.execute(f"attempt_{name}", self, name, program)
         except LookupError:
             return
         finally:
@@ -52,17 +53,34 @@ class Recorder:
         mine[-1].ok = True
 
 
-@process(inputs=["domain"], outputs=["domain"], errors=["LookupError"])
-async def attempt(ctx: Any, recorder: Recorder, name: int, program: Program) -> None:
-    """One attempt of one program."""
-    await recorder.attempt(ctx, name, program)
+def caller(number: int) -> Any:
+    """The process of one call; its name in the log of changes tells which version it made."""
+
+    async def body(ctx: Any, recorder: Recorder, name: int, program: Program) -> None:
+        await recorder.attempt(ctx, name, program)
+
+    name = f"attempt_{number}"
+    return process(inputs=["domain"], outputs=["domain"], errors=["LookupError"], name=name)(body)
+
+
+CALLERS = [caller(number) for number in range(8)]
+
+
+def add_versions(engine: Any, history: History) -> None:
+    """Write down which version each committed transaction made; each call commits at most once."""
+    made = {record.process: record.version for record in log_of(engine).records()}
+    for txn in history:
+        if txn.ok:
+            txn.version = made.get(f"attempt_{txn.name[0]}")
+            assert txn.version or all(op.kind == "read" for op in txn.ops)
 
 
 def process_history(engine: Any, layout: Layout, seed: int, count: int, keys: int) -> History:
-    """The history of `count` concurrent calls on an engine, by a seed."""
+    """The history of `count` (at most 8) concurrent calls on an engine, by a seed."""
     rng = random.Random(f"{layout.name}/{seed}")
     work = programs(rng, count, keys, 3)
-    engine.register(attempt)
+    for item in CALLERS[:count]:
+        engine.register(item)
 
     async def main(stepper: Stepper) -> History:
         recorder = Recorder(engine, layout, stepper)
@@ -70,6 +88,7 @@ def process_history(engine: Any, layout: Layout, seed: int, count: int, keys: in
         for error in results:
             if error is not None:
                 raise error
+        add_versions(engine, recorder.history)
         recorder.history.append(serial_read(engine, layout, work, recorder.clock))
         return recorder.history
 

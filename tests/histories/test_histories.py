@@ -9,7 +9,6 @@ import pytest
 
 from tests.histories.checker import Anomaly, check, names
 from tests.histories.layouts import LAYOUTS
-from tests.histories.processes import process_history
 from tests.histories.workload import Shape, one_history
 from tests.model.subject import make_engine
 from theus.errors import ConflictError
@@ -56,23 +55,3 @@ def test_snapshot_isolation_shows_write_skew_and_nothing_worse(layout: str) -> N
     assert "G2" in kinds
     stale = {"G-single", "lost-update"} if layout in BLIND else set()
     assert kinds <= {"G2", "G2-realtime", "G-single-realtime"} | stale
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_no_anomaly_in_processes_that_suspend(layout: str) -> None:
-    for seed in range(200 if DEEP else 12):
-        with make_engine({"domain": LAYOUTS[layout].tree(3), "global": {}}) as engine:
-            history = process_history(engine, LAYOUTS[layout], seed, 8, 3)
-            assert sum(txn.ok for txn in history) > 3
-            assert check(history, realtime=True) == [], f"seed {seed}"
-
-
-def test_processes_of_one_history_really_interleave() -> None:
-    """Attempts that were repeated show that conflicts happened, so the test above is not idle."""
-    lost = 0
-    for seed in range(12):
-        with make_engine({"domain": LAYOUTS["list replaced"].tree(2), "global": {}}) as engine:
-            history = process_history(engine, LAYOUTS["list replaced"], seed, 8, 2)
-            lost += engine.stats()["retries"]
-            assert len(history) - 1 >= 8
-    assert lost > 10

@@ -14,6 +14,11 @@ def make_engine(data: dict[str, Any], isolation: str = "serializable", **options
     return TheusEngine(clone(data), strict_mode=True, isolation=isolation, **options)
 
 
+def log_of(engine: Any) -> Any:
+    """The log of changes of an engine, which has no public name."""
+    return engine._store.history
+
+
 def reach(root: Any, path: Path) -> Any:
     """The guard or view at a path, from something that has `data` and `domain`."""
     found = root.domain if path and path[0] == "domain" else root.data
