@@ -5,8 +5,9 @@ from theus._core.guard cimport Guard
 cdef class Access(Footprint):
     cdef Guard get_root(self)
     cdef Guard get_heavy(self)
-    cdef Guard area(self, str name)
+    cdef object area(self, str name)
     cdef Guard reach(self, tuple parts)
     cdef int check_time(self) except -1
     cdef int put_path(self, tuple parts, object value) except -1
-    cdef bint put_plain(self, Guard root, tuple parts, object value) except -1
+    cdef object get_domain(self)
+    cdef bint put_below(self, object area, tuple parts, object value) except -1

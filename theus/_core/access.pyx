@@ -3,7 +3,7 @@
 from cpython.object cimport PyObject
 from theus._core.delta cimport Op
 from theus._core.footprint cimport ACTIVE, FAILED, KEY, Draft, Footprint
-from theus._core.guard cimport Guard, root_guard
+from theus._core.guard cimport Guard, area_guard, root_guard
 from theus._core.guard_list cimport ListGuard
 from theus._core.guard_map cimport KeyedGuard, MapGuard, commute_all, plain_value
 from theus._core.guard_set cimport SetGuard
@@ -29,6 +29,8 @@ cdef class Access(Footprint):
             if self.status != ACTIVE:
                 self.ended()
             self.root = root_guard(self, self.store.root, self.pos, None)
+            if self.domain_guard is not None:
+                (<Guard>self.root).remember("domain", <Guard>self.domain_guard)
         return <Guard>self.root
 
     cdef Guard get_heavy(self):
@@ -38,8 +40,20 @@ cdef class Access(Footprint):
             self.heavy_root = root_guard(self, self.store.heavy, self.pos, "heavy")
         return <Guard>self.heavy_root
 
-    cdef Guard area(self, str name):
-        return <Guard>(<MapGuard>self.get_root()).lookup(name, None)
+    cdef object area(self, str name):
+        """An area by name; None where there is none."""
+        return (<MapGuard>self.get_root()).lookup(name, None)
+
+    cdef object get_domain(self):
+        """The area `domain`; its guard is kept as long as the area itself is not replaced."""
+        if self.first is not None and self.find_draft(self.store.root) is not None:
+            return self.area("domain")
+        if self.domain_guard is None:
+            if self.root is None:
+                self.domain_guard = area_guard(self, self.pos, "domain")
+            if self.domain_guard is None:
+                return self.area("domain")
+        return self.domain_guard
 
     @property
     def data(self):
@@ -49,9 +63,7 @@ cdef class Access(Footprint):
     @property
     def domain(self):
         """Guard over the area `domain`."""
-        if self.domain_guard is None:
-            self.domain_guard = self.area("domain")
-        return self.domain_guard
+        return self.get_domain()
 
     @property
     def domain_ctx(self):
@@ -213,18 +225,17 @@ cdef class Access(Footprint):
         assign(target, parts[last], value)
         return 0
 
-    cdef bint put_plain(self, Guard root, tuple parts, object value) except -1:
+    cdef bint put_below(self, object area, tuple parts, object value) except -1:
         """The common case of `put_path`: mappings all the way. False where it is another case."""
         cdef Py_ssize_t index, last = len(parts) - 1
-        cdef object key = parts[0]
-        if last < 1 or key == "heavy":
+        if last < 1 or type(area) is not MapGuard:
             return False
-        for index in range(last):
-            found = (<MapGuard>root).lookup(parts[index], None)
+        for index in range(1, last):
+            found = (<MapGuard>area).lookup(parts[index], None)
             if type(found) is not MapGuard:
                 return False
-            root = <Guard>found
-        (<MapGuard>root).put(parts[last], value)
+            area = found
+        (<MapGuard>area).put(parts[last], value)
         return True
 
     def set(self, path, value):

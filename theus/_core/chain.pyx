@@ -61,7 +61,6 @@ cdef class Chain:
         Raises RetryLimitError where the limit is reached.
         """
         cdef RetryPolicy policy = self.policy
-        cdef list ops = tx.prepared or []
         cdef double base
         self.wait = 0.0
         self.failures += 1
@@ -74,11 +73,11 @@ cdef class Chain:
         if self.ticket is not None:
             if self.ticket.universal and self.failures >= policy.max_retries + 4:
                 self.give_up(error)
-            policy.arbiter.moved(self.ticket, tx, ops)
+            policy.arbiter.moved(self.ticket, tx)
             return 0
         if self.failures >= policy.max_retries:
             policy.counters.tickets += 1
-            self.ticket = policy.arbiter.enter(self, self.label, tx, ops, self.lease_s or None)
+            self.ticket = policy.arbiter.enter(self, self.label, tx, self.lease_s or None)
             return 0
         base = policy.base_backoff_ms
         if mean_ms > 0.0 and 4.0 * mean_ms < base:

@@ -124,7 +124,7 @@ cdef int judge(Footprint tx) except -1:
     cdef int verdict = FRESH
     if store.fence is not None:
         fence = <Ticket>store.fence
-        if fence.chain is not tx.chain and fence.blocks(tx.prepared):
+        if fence.chain is not tx.chain and fence.blocks(tx):
             return CLOSED
     if tx.asserted:
         if tx.asserted > store.ver or (tx.strict and store.ver != tx.asserted):
@@ -138,19 +138,19 @@ cdef int judge(Footprint tx) except -1:
         return verdict
     if compute(tx):
         drop_idle(tx)
-    if not tx.prepared:
+    if not tx.op_count:
         return IDLE
-    if store.alive > tx.pin.held and not store.reserve(record_count(tx.prepared)):
+    if store.alive > tx.pin.held and not store.reserve(record_count(tx)):
         raise MemoryError()
     return FRESH
 
 
-cdef Py_ssize_t record_count(list ops) except -1:
+cdef Py_ssize_t record_count(Footprint tx) except -1:
     """Upper bound of the undo records and eras that the operations can make."""
-    cdef Py_ssize_t count = 2
+    cdef Py_ssize_t index, count = 2
     cdef Op op
-    for item in ops:
-        op = <Op>item
+    for index in range(tx.op_count):
+        op = tx.op_at(index)
         count += 2
         if op.code == OP_CUT:
             count += len(op.node.seq)
@@ -161,9 +161,10 @@ cdef int drop_idle(Footprint tx) except -1:
     """Leave out commuting operations that change nothing on the newest content."""
     cdef Op op
     cdef PyObject* value
-    cdef list kept = []
+    cdef list all_of_them = tx.op_list()
     cdef Op chained = None
-    for item in tx.prepared:
+    tx.drop_ops()
+    for item in all_of_them:
         op = <Op>item
         if op.more is not None:
             chained = op
@@ -176,8 +177,7 @@ cdef int drop_idle(Footprint tx) except -1:
                 continue
             if op.code < OP_ADD and there and same_leaf(<object>value, op.value):
                 continue
-        kept.append(op)
-    tx.prepared = kept
+        tx.add_op(op)
     return 0
 
 
@@ -190,8 +190,9 @@ cdef bint compute(Footprint tx) except -1:
     cdef Op before = None
     cdef bint some = False
     cdef PyObject* value
-    for item in tx.prepared:
-        op = <Op>item
+    cdef Py_ssize_t index
+    for index in range(tx.op_count):
+        op = tx.op_at(index)
         if op.code < OP_LIST:
             op.value = op.new
         elif OP_INCR <= op.code <= OP_MIN:
@@ -220,12 +221,13 @@ cdef object apply_all(Footprint tx, double moment):
     """Install everything; returns what the log lets go, to be dropped after the lock."""
     cdef Store store = tx.store
     cdef u64 ver = store.ver + 1
+    cdef Py_ssize_t index
     cdef Op op
     if tx.pin.held:
         store.unlink(&tx.pin)
     stamp_trees(tx, ver)
-    for item in tx.prepared:
-        op = <Op>item
+    for index in range(tx.op_count):
+        op = tx.op_at(index)
         op.node.tree = ver
         apply_op(store, op, ver)
         op.value = None
@@ -234,13 +236,13 @@ cdef object apply_all(Footprint tx, double moment):
     store.ver = ver
     store.commits += 1
     tx.committed_version = ver
-    evicted = store.history.append(ver, moment, tx.process, tx.prepared)
+    evicted = store.history.append(ver, moment, tx.process, tx.op if tx.op_count == 1 else tx.ops)
     if tx.effects is not None:
         store.outgoing.append((ver, tx.effects))
     if store.log_at < len(store.log):
         if tx.trash is None:
             tx.trash = []
-        store.prune(2 * len(tx.prepared) + 8, tx.trash)
+        store.prune(2 * tx.op_count + 8, tx.trash)
     return evicted
 
 
@@ -257,13 +259,16 @@ cdef int forget_values(Footprint tx, Op op) except -1:
 cdef int stamp_trees(Footprint tx, u64 ver) except -1:
     """Every container above a change gets the version as its tree stamp."""
     cdef Draft draft = tx.first
-    cdef PyObject* at
+    cdef Guard guard
     while draft is not None:
         if not draft.idle:
-            at = <PyObject*>draft.guard
-            while at is not NULL:
-                (<Guard>at).node.tree = ver
-                at = (<Guard>at).parent
+            guard = <Guard>draft.guard
+            guard.node.tree = ver
+            while guard.parent is not NULL:
+                guard = <Guard>guard.parent
+                guard.node.tree = ver
+            if not guard.node.opaque:
+                tx.store.root.tree = ver
         draft = draft.next
     if tx.inner is not None:
         for node in tx.inner:

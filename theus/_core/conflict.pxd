@@ -14,8 +14,8 @@ cdef class Ticket:
     cdef dict nodes
     cdef list waiters
     cdef object __weakref__
-    cdef bint blocks(self, list ops) except -1
-    cdef int cover(self, Footprint footprint, list ops) except -1
+    cdef bint blocks(self, Footprint footprint) except -1
+    cdef int cover(self, Footprint footprint) except -1
 
 
 @cython.final

@@ -155,14 +155,14 @@ cdef class ConflictManager:
 cdef class Ticket:
     """Priority of one attempt chain. `deadline` is monotonic time; 0 until it is first."""
 
-    cdef bint blocks(self, list ops) except -1:
-        """Whether a commit with these operations must wait. Under the store's mutex."""
+    cdef bint blocks(self, Footprint footprint) except -1:
+        """Whether a commit with the operations of an attempt must wait. Under the store's mutex."""
         cdef Op op
         if self.over or time.monotonic() > self.deadline:
             return False
         if self.universal:
             return True
-        for item in ops:
+        for item in footprint.op_list():
             op = <Op>item
             keys_of = self.nodes.get(op.node)
             if keys_of is not None:
@@ -170,7 +170,7 @@ cdef class Ticket:
                     return True
         return False
 
-    cdef int cover(self, Footprint footprint, list ops) except -1:
+    cdef int cover(self, Footprint footprint) except -1:
         """Close what the attempt read and wrote."""
         cdef Py_ssize_t index
         cdef dict nodes = {}
@@ -181,7 +181,7 @@ cdef class Ticket:
                 nodes.setdefault(node, set()).add(<object>footprint.reads[index].key)
             else:
                 nodes.setdefault(node, set()).add(None)
-        for item in ops:
+        for item in footprint.op_list():
             op = <Op>item
             nodes.setdefault(op.node, set()).add(None if op.code in (OP_LIST, OP_CUT, OP_TAIL) else op.key)
         self.nodes = nodes
@@ -204,14 +204,14 @@ cdef class Arbiter:
         self.queue = collections.deque()
         self.lock = threading.Lock()
 
-    def enter(self, chain, label, Footprint footprint, list ops, lease_s=None):
+    def enter(self, chain, label, Footprint footprint, lease_s=None):
         """Queue up with the footprint of the last attempt -> Ticket."""
         cdef Ticket ticket = Ticket.__new__(Ticket)
         ticket.chain = chain
         ticket.label = label
         ticket.waiters = []
         ticket.lease = self.lease_s if lease_s is None else lease_s
-        ticket.cover(footprint, ops)
+        ticket.cover(footprint)
         notify = []
         with self.lock:
             self.queue.append(ticket)
@@ -240,10 +240,10 @@ cdef class Arbiter:
         self.store.fence = None
         return notify
 
-    def moved(self, Ticket ticket, Footprint footprint, list ops):
+    def moved(self, Ticket ticket, Footprint footprint):
         """The holder failed once more: its footprint moved, close everything."""
         with self.lock:
-            ticket.cover(footprint, ops)
+            ticket.cover(footprint)
             ticket.universal = True
 
     def leave(self, Ticket ticket):

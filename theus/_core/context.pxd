@@ -15,7 +15,8 @@ cdef class ProcessContext:
     cdef object signal_view
     cdef object result       # of the body, or what it waits for
     cdef Guard get_root(self)
-    cdef Guard area(self, str name)
+    cdef object area(self, str name)
+    cdef object get_domain(self)
     cdef object take(self)
 
 
@@ -32,6 +33,7 @@ cdef class Spec:
     cdef readonly Position pos
     cdef readonly Position out_pos
     cdef readonly tuple single
+    cdef bint in_domain      # the single output lies below `domain`
     cdef readonly object outputs
     cdef readonly object accepts
     cdef readonly object errors

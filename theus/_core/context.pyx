@@ -1,7 +1,7 @@
 """`ProcessContext`: what a process receives as its first argument; `Spec`: what is known of it."""
 
 cimport cython
-from theus._core.guard cimport Guard, root_guard
+from theus._core.guard cimport Guard, area_guard, root_guard
 from theus._core.guard_map cimport MapGuard
 from theus._core.pattern cimport Position
 from theus._core.transaction cimport Transaction
@@ -31,6 +31,7 @@ cdef class Spec:
         self.pos = pos
         self.out_pos = out_pos
         self.single = single
+        self.in_domain = single is not None and len(single) > 1 and single[0] == "domain"
         self.outputs = outputs
         self.accepts = accepts
         self.errors = errors
@@ -90,10 +91,23 @@ cdef class ProcessContext:
     cdef Guard get_root(self):
         if self.root is None:
             self.root = root_guard(self.tx, self.tx.store.root, self.spec.pos, None)
+            if self.domain_guard is not None:
+                self.root.remember("domain", self.domain_guard)
         return self.root
 
-    cdef Guard area(self, str name):
+    cdef object area(self, str name):
         return <Guard>(<MapGuard>self.get_root()).lookup(name, None)
+
+    cdef object get_domain(self):
+        """The area `domain`; its guard is kept as long as the area itself is not replaced."""
+        if self.tx.first is not None and self.tx.find_draft(self.tx.store.root) is not None:
+            return self.area("domain")
+        if self.domain_guard is None:
+            if self.root is None:
+                self.domain_guard = area_guard(self.tx, self.spec.pos, "domain")
+            if self.domain_guard is None:
+                return self.area("domain")
+        return self.domain_guard
 
     cdef object take(self):
         """The value of the body, which is not kept."""
@@ -103,9 +117,7 @@ cdef class ProcessContext:
     @property
     def domain(self):
         """The area `domain`."""
-        if self.domain_guard is None:
-            self.domain_guard = self.area("domain")
-        return self.domain_guard
+        return self.get_domain()
 
     @property
     def domain_ctx(self):

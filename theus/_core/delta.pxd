@@ -56,7 +56,8 @@ cdef class DeltaLog:
     cdef readonly Py_ssize_t capacity
     cdef readonly u64 last
     cdef readonly u64 first
-    cdef object append(self, u64 version, double time, object process, list ops)
+    cdef object append(self, u64 version, double time, object process, object held)
+    cdef void fetch(self, u64 version) noexcept
     cdef DeltaRecord at(self, u64 version)
 
 

@@ -21,6 +21,17 @@ import dataclasses
 from theus.errors import PathError
 
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define theus_prefetch(address) __builtin_prefetch(address, 1)
+    #else
+    #define theus_prefetch(address) ((void)(address))
+    #endif
+    """
+    void prefetch "theus_prefetch" (PyObject* address) noexcept
+
+
 @cython.final
 @cython.no_gc
 @cython.freelist(64)
@@ -133,8 +144,9 @@ cdef class DeltaLog:
     def __len__(self):
         return self.last + 1 - self.first
 
-    cdef object append(self, u64 version, double time, object process, list ops):
-        """Add the record of a commit; returns what it overwrites, for the caller to drop."""
+    cdef object append(self, u64 version, double time, object process, object held):
+        """Add the record of a commit (`held`: its operation, or the list of them); returns what
+        it overwrites, for the caller to drop."""
         cdef Slot* slot = &self.slots[version % <u64>self.capacity]
         cdef PyObject* old = slot.held
         slot.time = time
@@ -142,17 +154,29 @@ cdef class DeltaLog:
             Py_INCREF(process)
             Py_XDECREF(slot.process)
             slot.process = <PyObject*>process
-        held = ops[0] if len(ops) == 1 else ops
         Py_INCREF(held)
         slot.held = <PyObject*>held
         self.last = version
         if version + 1 - self.first > <u64>self.capacity:
             self.first = version + 1 - <u64>self.capacity
+        self.fetch(version)
         if old is NULL:
             return None
         evicted = <object>old
         Py_DECREF(evicted)
         return evicted
+
+    cdef void fetch(self, u64 version) noexcept:
+        """Ask the processor for what the next two commits will overwrite.
+
+        It was last touched a whole log ago, so dropping it would wait for memory otherwise.
+        """
+        cdef PyObject* held = self.slots[(version + 1) % <u64>self.capacity].held
+        prefetch(self.slots[(version + 2) % <u64>self.capacity].held)
+        if held is not NULL and type(<object>held) is Op:
+            prefetch(<PyObject*>(<Op>held).key)
+            prefetch(<PyObject*>(<Op>held).old)
+            prefetch(<PyObject*>(<Op>held).new)
 
     cdef DeltaRecord at(self, u64 version):
         """The record of a version, or None where it is not kept."""

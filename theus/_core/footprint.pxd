@@ -1,5 +1,6 @@
 cimport cython
 from cpython.object cimport PyObject
+from theus._core.delta cimport Op
 from theus._core.node cimport Node, u64
 from theus._core.pattern cimport Position
 from theus._core.store cimport Pin, Store
@@ -71,7 +72,10 @@ cdef class Footprint:
     cdef object root      # guards, of a module further up
     cdef object heavy_root
     cdef object domain_guard
-    cdef list prepared    # the operations that `prepare` made of the drafts
+    cdef bint prepared    # the drafts have become operations
+    cdef Py_ssize_t op_count
+    cdef Op op            # the only one; where there are more, all of them are in `ops`
+    cdef list ops
     cdef list inner       # containers changed inside, beside those of the drafts
     cdef list checks      # (node, key) passed through, where reads are not validated
     cdef list trash       # what a commit replaced, to be dropped outside of the lock
@@ -101,6 +105,27 @@ cdef class Footprint:
     cdef int index_drafts(self) except -1
     cdef int drop_drafts(self) except -1
     cdef int save(self, Draft draft) except -1
+
+    cdef list op_list(self)
+
+    cdef inline Op op_at(self, Py_ssize_t index):
+        return self.op if self.op_count == 1 else <Op>self.ops[index]
+
+    cdef inline int add_op(self, Op op) except -1:
+        if self.op_count == 0:
+            self.op = op
+        elif self.op_count == 1:
+            self.ops = [self.op, op]
+        else:
+            self.ops.append(op)
+        self.op_count += 1
+        return 0
+
+    cdef inline int drop_ops(self) except -1:
+        self.op_count = 0
+        self.op = None
+        self.ops = None
+        return 0
 
     cdef inline int note(self, Node node, PyObject* key, int what) except -1:
         cdef Read* last

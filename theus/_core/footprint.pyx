@@ -72,8 +72,10 @@ cdef class Footprint:
     def __dealloc__(self):
         if self.pin.held:
             self.store.release(&self.pin)
-        self.drop_drafts()
-        self.forget()
+        if self.first is not None:
+            self.drop_drafts()
+        if self.count:
+            self.forget()
         if self.reads is not self.few:
             free(self.reads)
 
@@ -150,16 +152,21 @@ cdef class Footprint:
         self.count += 1
         return 0
 
+    cdef list op_list(self):
+        """The operations as a new list."""
+        return list(self.ops) if self.op_count > 1 else [self.op] if self.op_count else []
+
     cdef int finish(self, int status) except -1:
         """End: let go of the snapshot, the drafts and the guards."""
         self.status = status
         if self.pin.held:
             self.store.release(&self.pin)
-        self.drop_drafts()
-        self.inner = None
-        self.checks = None
-        self.trash = None
-        self.saved = None
+        if self.first is not None:
+            self.drop_drafts()
+            self.inner = None
+            self.checks = None
+            self.trash = None
+            self.saved = None
         self.points = None
         self.root = None
         self.heavy_root = None
@@ -167,7 +174,8 @@ cdef class Footprint:
         self.kept = None
         self.kept_one = None
         self.commit_hook = None
-        self.forget()
+        if self.count:
+            self.forget()
         return 0
 
     cdef int ended(self) except -1:

@@ -39,5 +39,6 @@ cdef class Guard:
 
 cdef Guard make_guard(Node node)
 cdef void set_maker(int kind, Guard (*maker)())
+cdef Guard area_guard(Footprint tx, Position pos, str name)
 cdef Guard root_guard(Footprint tx, Node node, Position pos, object key)
 cdef Guard detached_guard(Guard parent, object key, Node node)

@@ -21,7 +21,7 @@ from cpython.object cimport PyObject
 from theus._core.delta cimport Link
 from theus._core.footprint cimport ACTIVE, KEY, Draft, Footprint
 from theus._core.freeze cimport admit, ingest, is_held, is_plain_leaf, plain_of, set_guard
-from theus._core.node cimport LIST, RECORD, Node
+from theus._core.node cimport LIST, RECORD, Node, is_node, value_at
 from theus._core.path cimport format_path
 from theus._core.pattern cimport BELOW, READ, STRICT, WRITE, Position
 
@@ -69,7 +69,34 @@ cdef Guard root_guard(Footprint tx, Node node, Position pos, object key):
     guard.pos = pos if key is None else pos.step(key)
     guard.flags = guard.pos.flags
     guard.key = key
-    guard.epoch = -1
+    guard.epoch = tx.epoch if tx.first is None else -1
+    tx.keep(guard)
+    return guard
+
+
+cdef Guard area_guard(Footprint tx, Position pos, str name):
+    """The guard of an area without one of the data root above it, noted as a read of its name.
+
+    The common case of looking the area up in the root guard; None in every other case.
+    """
+    cdef Node root = tx.store.root
+    cdef PyObject* node
+    cdef Guard guard
+    if tx.status != ACTIVE or tx.first is not None and tx.find_draft(root) is not None:
+        return None
+    pos = pos.step(name)
+    node = value_at(root, name, tx.ver)
+    if not pos.flags & (READ | BELOW) or node is NULL or not is_node(node):
+        return None
+    if tx.track:
+        tx.note(root, <PyObject*>name, KEY)
+    guard = make_guard(<Node>node)
+    guard.tx = tx
+    guard.node = <Node>node
+    guard.pos = pos
+    guard.flags = pos.flags
+    guard.key = name
+    guard.epoch = tx.epoch if tx.first is None else -1
     tx.keep(guard)
     return guard
 
@@ -79,7 +106,8 @@ cdef class Guard:
     """Base of the guards of mappings, lists, sets and records, which add no fields to it: all of
     them come from one free list.
 
-    `parent` is borrowed: the footprint keeps the roots, and with them all guards, as long as it
+    `parent` is borrowed, and NULL at the top (a root, or an area reached directly; the latter's
+    `key` is its name): the footprint keeps the roots, and with them all guards, as long as it
     is active; afterwards a guard refuses use and never looks at its parent.
     """
 
@@ -236,7 +264,7 @@ cdef class Guard:
         guard.private = self.private
         guard.parent = <PyObject*>self
         guard.key = key
-        guard.epoch = -1
+        guard.epoch = self.tx.epoch if self.tx.first is None else -1
         self.remember(key, guard)
         return guard
 

@@ -25,11 +25,12 @@ cdef extern from "Python.h":
 
 
 cdef int prepare(Footprint tx) except -1:
-    """Drafts -> `tx.prepared`. May run user code (records' accessors); takes no lock."""
+    """Drafts -> operations. May run user code (records' accessors); takes no lock."""
     cdef Draft draft = tx.first
     cdef set cut = None
     cdef Py_ssize_t before = 0
-    tx.prepared = []
+    tx.drop_ops()
+    tx.prepared = True
     tx.inner = None
     tx.checks = None
     if draft is not None and draft.next is not None:
@@ -41,12 +42,17 @@ cdef int prepare(Footprint tx) except -1:
                 prepare_list(tx, draft)
             else:
                 prepare_keys(tx, draft)
-            draft.idle = len(tx.prepared) == before
-            before = len(tx.prepared)
-            if not tx.track:
+            draft.idle = tx.op_count == before
+            before = tx.op_count
+            if not tx.track and has_pending(draft):
                 add_checks(tx, <Guard>draft.guard)
         draft = draft.next
     return 0
+
+
+cdef bint has_pending(Draft draft) except -1:
+    """Whether anything was written that has not been rolled back."""
+    return len(draft.over) > 0 or draft.full is not None or draft.cut or bool(draft.tail)
 
 
 cdef int add_checks(Footprint tx, Guard guard) except -1:
@@ -56,6 +62,8 @@ cdef int add_checks(Footprint tx, Guard guard) except -1:
     while guard.parent is not NULL:
         tx.checks.append(((<Guard>guard.parent).node, guard.key))
         guard = <Guard>guard.parent
+    if guard.key is not None and not guard.node.opaque:
+        tx.checks.append((tx.store.root, guard.key))
     return 0
 
 
@@ -150,29 +158,30 @@ cdef int prepare_key(Footprint tx, Draft draft, Link link, object key, object va
     cdef PyObject* base
     if type(value) is Op:
         (<Op>value).link = link
-        tx.prepared.append(value)
+        tx.add_op(<Op>value)
         if (<Op>value).more is not None:
-            tx.prepared.extend((<Op>value).more)
+            for item in (<Op>value).more:
+                tx.add_op(<Op>item)
         return 0
     base = value_at(node, key, tx.ver)
     if type(value) is Tomb:
         if node.kind == SET:
-            tx.prepared.append(make_op(OP_DISCARD, node, link, key, None))
+            tx.add_op(make_op(OP_DISCARD, node, link, key, None))
         elif base is not NULL:
-            tx.prepared.append(make_op(OP_DEL, node, link, key, None))
+            tx.add_op(make_op(OP_DEL, node, link, key, None))
         return 0
     if node.kind == SET:
-        tx.prepared.append(make_op(OP_ADD, node, link, key, True))
+        tx.add_op(make_op(OP_ADD, node, link, key, True))
         return 0
     new = take(node, value, link, key)
     if draft.moved is not None and key in draft.moved:
-        tx.prepared.append(make_op(OP_MOVE, node, link, key, new))
+        tx.add_op(make_op(OP_MOVE, node, link, key, new))
     elif base is NULL:
-        tx.prepared.append(make_op(OP_SET, node, link, key, new))
+        tx.add_op(make_op(OP_SET, node, link, key, new))
     elif same_leaf(<object>base, new):
         tx.note(node, <PyObject*>key, KEY)
     elif not is_node(base) or not replace_inside(tx, node, link, key, <object>base, new):
-        tx.prepared.append(make_op(OP_SET, node, link, key, new))
+        tx.add_op(make_op(OP_SET, node, link, key, new))
     return 0
 
 
@@ -185,7 +194,7 @@ cdef bint replace_inside(
     the new value. False where the kinds or the order of keys do not fit.
     """
     cdef Link inner
-    cdef Py_ssize_t before = len(tx.prepared)
+    cdef Py_ssize_t before = tx.op_count
     if type(old) is not Node or type(new) is not Node or not comparable(<Node>old, <Node>new, tx.ver):
         return False
     inner = Link.__new__(Link)
@@ -194,7 +203,7 @@ cdef bint replace_inside(
     tx.note(parent, <PyObject*>key, KEY)
     tx.note(<Node>old, NULL, DEEP)
     diff_nodes(tx, inner, <Node>old, <Node>new)
-    if len(tx.prepared) != before:
+    if tx.op_count != before:
         if tx.inner is None:
             tx.inner = []
         tx.inner.append(old)
@@ -229,12 +238,12 @@ cdef int diff_nodes(Footprint tx, Link link, Node old, Node new) except -1:
             before = <object>item_at(old, index, tx.ver)
             after = new.seq[index]
             if not same_leaf(before, after) and not replace_inside(tx, old, link, index, before, after):
-                tx.prepared.append(make_op(OP_ITEM, old, link, index, after))
+                tx.add_op(make_op(OP_ITEM, old, link, index, after))
         return 0
     for key in keys_at(old, tx.ver):
         value = PyDict_GetItemWithError(new.cur, key)
         if value is NULL:
-            tx.prepared.append(make_op(OP_DISCARD if old.kind == SET else OP_DEL, old, link, key, None))
+            tx.add_op(make_op(OP_DISCARD if old.kind == SET else OP_DEL, old, link, key, None))
             continue
         if old.kind == SET:
             continue
@@ -242,10 +251,10 @@ cdef int diff_nodes(Footprint tx, Link link, Node old, Node new) except -1:
         if not same_leaf(<object>base, <object>value) and not replace_inside(
             tx, old, link, key, <object>base, <object>value
         ):
-            tx.prepared.append(make_op(OP_SET, old, link, key, <object>value))
+            tx.add_op(make_op(OP_SET, old, link, key, <object>value))
     for key, after in new.cur.items():
         if value_at(old, key, tx.ver) is NULL:
-            tx.prepared.append(make_op(OP_ADD if old.kind == SET else OP_SET, old, link, key, after))
+            tx.add_op(make_op(OP_ADD if old.kind == SET else OP_SET, old, link, key, after))
     return 0
 
 
@@ -261,11 +270,11 @@ cdef int prepare_list(Footprint tx, Draft draft) except -1:
         if same_leaf(<object>base, new):
             tx.note(node, <PyObject*>index, KEY)
         elif not replace_inside(tx, node, link, index, <object>base, new):
-            tx.prepared.append(make_op(OP_ITEM, node, link, index, new))
+            tx.add_op(make_op(OP_ITEM, node, link, index, new))
     if draft.cut:
-        tx.prepared.append(make_op(OP_CUT, node, link, draft.keep, None))
+        tx.add_op(make_op(OP_CUT, node, link, draft.keep, None))
     if draft.tail:
-        tx.prepared.append(
+        tx.add_op(
             make_op(OP_TAIL, node, link, None, [take(node, value, link, "*") for value in draft.tail])
         )
     return 0
@@ -292,5 +301,5 @@ cdef int prepare_whole(Footprint tx, Draft draft, Link link) except -1:
     if same:
         tx.note(draft.node, NULL, ALL)
     else:
-        tx.prepared.append(make_op(OP_LIST, draft.node, link, None, new))
+        tx.add_op(make_op(OP_LIST, draft.node, link, None, new))
     return 0

@@ -73,7 +73,7 @@ cdef class Runner:
             return 0
         if spec.outputs is None:
             return 0
-        if spec.single is not None and not pure and tx.put_plain(ctx.get_root(), spec.single, result):
+        if spec.in_domain and not pure and tx.put_below(ctx.get_domain(), spec.single, result):
             return 0
         tx.pos = EVERYTHING
         tx.root = None

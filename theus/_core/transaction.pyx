@@ -147,7 +147,7 @@ cdef class Transaction(Commuting):
         cdef Op op
         cdef list entries = []
         prepare(self)
-        for item in self.prepared:
+        for item in self.op_list():
             op = <Op>item
             entries.append(DeltaEntry(op.kind, op.path, None, plain(op.new)))
         return entries
@@ -178,7 +178,7 @@ cdef class Transaction(Commuting):
 
         Raises ConflictError. Afterwards the transaction has ended.
         """
-        if not self.prepared and not self.asserted:
+        if not self.op_count and not self.asserted:
             release(self)
         else:
             try:
@@ -204,7 +204,7 @@ cdef class Transaction(Commuting):
     @property
     def ops(self):
         """Operations of the commit (a new list), once prepared."""
-        return None if self.prepared is None else list(self.prepared)
+        return self.op_list() if self.prepared else None
 
     def commit(self):
         """Install everything or nothing. Raises ConflictError and what checks raise."""
@@ -258,7 +258,7 @@ cdef dict pending(Transaction tx, bint heavy):
     if tx.status != ACTIVE:
         tx.ended()
     prepare(tx)
-    for item in tx.prepared:
+    for item in tx.op_list():
         op = <Op>item
         path = op.path
         if (path[0] == "heavy") is not bool(heavy):

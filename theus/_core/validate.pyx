@@ -71,8 +71,8 @@ cdef bint read_stale(Read* read, u64 ver) except -1:
 cdef bint is_stale(Footprint tx) except -1:
     """Whether anything read, passed through or written has changed since the snapshot."""
     cdef Py_ssize_t index
-    for item in tx.prepared:
-        if op_conflicts(<Op>item, tx.ver):
+    for index in range(tx.op_count):
+        if op_conflicts(tx.op_at(index), tx.ver):
             return True
     if planted() != NO_READ_VALIDATION:
         for index in range(tx.count):
@@ -118,7 +118,7 @@ cdef int changed_since(Footprint tx, u64 version) except -1:
             suspicious = suspicious or (<Node>read.node).mtime > version
         elif read_stale(read, version):
             return CHANGED
-    for item in tx.prepared:
+    for item in tx.op_list():
         op = <Op>item
         targets.add((op.node, op.key))
         if op.node.mtime > version:
@@ -153,7 +153,7 @@ cdef object explain(Footprint tx, u64 since):
     cdef Py_ssize_t index
     cdef list paths = []
     other = None
-    for item in tx.prepared:
+    for item in tx.op_list():
         wanted.setdefault((<Op>item).node, set()).add((<Op>item).key)
     for index in range(tx.count):
         key = None if tx.reads[index].what != KEY else <object>tx.reads[index].key

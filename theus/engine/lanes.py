@@ -1,21 +1,20 @@
 """Where bodies run and where callers wait: the loop, threads of the engine, the caller's thread.
 
-`Lanes` owns a thread pool, made at the first sync process that runs under an event loop.
+The threads are started at the first sync processes that run under an event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from theus.errors import EngineClosedError, SystemBusyError
+from theus.engine.threads import Threads
+from theus.errors import SystemBusyError
 
-__all__ = ["Lanes", "current_task", "in_event_loop"]
+__all__ = ["Lanes", "in_event_loop"]
 
 
 def in_event_loop() -> bool:
@@ -23,47 +22,19 @@ def in_event_loop() -> bool:
     return asyncio._get_running_loop() is not None
 
 
-def current_task() -> Any:
-    """The running asyncio task, or None outside of one."""
-    loop = asyncio._get_running_loop()
-    return None if loop is None else asyncio.current_task(loop)
-
-
 class Lanes:
-    """Threads for sync bodies, and the ways of waiting.
-
-    Thread-safe: one lock around making and closing the pool.
-    """
+    """Threads for sync bodies, and the ways of waiting. Thread-safe."""
 
     def __init__(self, name: str = "theus") -> None:
-        self._name = name
-        self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
-        self._closed = False
-
-    def _threads(self) -> ThreadPoolExecutor:
-        pool = self._pool
-        if pool is None:
-            with self._lock:
-                if self._closed:
-                    raise EngineClosedError("the engine was shut down; make a new one")
-                if self._pool is None:
-                    self._pool = ThreadPoolExecutor(thread_name_prefix=self._name)
-                pool = self._pool
-        return pool
+        self._threads = Threads(name)
 
     def thread(self, call: Callable[[], Any]) -> Awaitable[Any]:
         """Run `call` in a thread, with the context variables of the caller."""
-        context = contextvars.copy_context()
-        return asyncio.get_running_loop().run_in_executor(self._threads(), context.run, call)
+        return self._threads.run(call)
 
     def close(self) -> None:
         """Wait for running bodies and end the threads."""
-        with self._lock:
-            self._closed = True
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+        self._threads.close()
 
     @staticmethod
     def sleep(milliseconds: float) -> None:
