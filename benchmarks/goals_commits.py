@@ -57,13 +57,17 @@ def cold_keys() -> tuple[float, float, float]:
     random.Random(7).shuffle(keys)
     fresh = iter(keys)
 
+    over = Transaction.over
+
     def one_by_one(chosen: list[str]) -> None:
         for key in chosen:
-            commit_key(store, key, 1)
+            tx = over(store)
+            tx.domain[key] = 1
+            tx.commit()
 
     def by_hundreds(chosen: list[str]) -> None:
         for first in range(0, COLD, 100):
-            tx = Transaction.over(store)
+            tx = over(store)
             domain = tx.domain
             for key in chosen[first : first + 100]:
                 domain[key] = 1

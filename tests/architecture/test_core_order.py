@@ -16,6 +16,7 @@ ORDER = (
     "pattern",
     "ring",
     "channel",
+    "layout",
     "node",
     "freeze",
     "delta",

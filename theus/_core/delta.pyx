@@ -13,23 +13,13 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdlib cimport calloc, free
 from theus._core.freeze cimport is_held, plain_of, thaw_value
+from theus._core.layout cimport pool_of, prefetch
 from theus._core.node cimport Node, Tomb, u64
 from theus._core.path cimport format_path
 
 import dataclasses
 
 from theus.errors import PathError
-
-
-cdef extern from *:
-    """
-    #if defined(__GNUC__) || defined(__clang__)
-    #define theus_prefetch(address) __builtin_prefetch(address, 1)
-    #else
-    #define theus_prefetch(address) ((void)(address))
-    #endif
-    """
-    void prefetch "theus_prefetch" (PyObject* address) noexcept
 
 
 @cython.final
@@ -176,6 +166,7 @@ cdef class DeltaLog:
         if held is not NULL and type(<object>held) is Op:
             prefetch(<PyObject*>(<Op>held).key)
             prefetch(<PyObject*>(<Op>held).old)
+            prefetch(pool_of(<PyObject*>(<Op>held).old))
             prefetch(<PyObject*>(<Op>held).new)
 
     cdef DeltaRecord at(self, u64 version):

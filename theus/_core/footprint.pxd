@@ -1,5 +1,6 @@
 cimport cython
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 from theus._core.delta cimport Op
 from theus._core.node cimport Node, u64
 from theus._core.pattern cimport Position
@@ -87,7 +88,7 @@ cdef class Footprint:
     cdef readonly object chain
     cdef readonly double limit_ms
     cdef readonly double started
-    cdef object outbox_log
+    cdef object outbox_log    # once messages were asked for
     cdef dict signals
     cdef object commit_hook
     cdef public object extra
@@ -95,9 +96,8 @@ cdef class Footprint:
     cdef void* context    # identity of the context that the process runs in
     cdef int grow(self) except -1
     cdef int dedupe(self) except -1
-    cdef int add_read(self, Node node, PyObject* key, int what) except -1
     cdef int forget(self) noexcept
-    cdef int keep(self, object guard) except -1
+    cdef int keep_more(self, object guard) except -1
     cdef int finish(self, int status) except -1
     cdef int ended(self) except -1
     cdef Draft find_draft(self, Node node)
@@ -133,4 +133,21 @@ cdef class Footprint:
             last = &self.reads[self.count - 1]
             if last.node is <PyObject*>node and last.key is key and last.what == what:
                 return 0
-        return self.add_read(node, key, what)
+        if self.count == self.room or self.count >= self.limit:
+            self.grow()
+        last = &self.reads[self.count]
+        Py_INCREF(node)
+        if key is not NULL:
+            Py_INCREF(<object>key)
+        last.node = <PyObject*>node
+        last.key = key
+        last.what = what
+        self.count += 1
+        return 0
+
+    cdef inline int keep(self, object guard) except -1:
+        """Keep a guard alive until the end: children below it point to it."""
+        if self.kept_one is not None:
+            return self.keep_more(guard)
+        self.kept_one = guard
+        return 0

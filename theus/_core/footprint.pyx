@@ -12,7 +12,7 @@ lock; everything it knows about the store is its own snapshot.
 
 cimport cython
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_DECREF, Py_XDECREF
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 from theus._core.node cimport Node
@@ -79,11 +79,7 @@ cdef class Footprint:
         if self.reads is not self.few:
             free(self.reads)
 
-    cdef int keep(self, object guard) except -1:
-        """Keep a guard alive until the end: children below it point to it."""
-        if self.kept_one is None:
-            self.kept_one = guard
-            return 0
+    cdef int keep_more(self, object guard) except -1:
         if self.kept is None:
             self.kept = []
         self.kept.append(guard)
@@ -136,20 +132,6 @@ cdef class Footprint:
             self.reads[kept] = read[0]
             kept += 1
         self.count = kept
-        return 0
-
-    cdef int add_read(self, Node node, PyObject* key, int what) except -1:
-        cdef Read* read
-        if self.count == self.room or self.count >= self.limit:
-            self.grow()
-        read = &self.reads[self.count]
-        Py_INCREF(node)
-        if key is not NULL:
-            Py_INCREF(<object>key)
-        read.node = <PyObject*>node
-        read.key = key
-        read.what = what
-        self.count += 1
         return 0
 
     cdef list op_list(self):

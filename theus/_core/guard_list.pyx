@@ -12,6 +12,7 @@ from theus._core.footprint cimport ACTIVE, ALL, DEEP, KEY, SHAPE, Draft
 from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_map cimport plain_value
+from theus._core.layout cimport share_dealloc
 from theus._core.node cimport LIST, Node, is_node, item_at, size_at
 from theus._core.path cimport format_path
 
@@ -395,3 +396,4 @@ cdef Guard make_list_guard():
 
 set_maker(LIST, make_list_guard)
 collections.abc.MutableSequence.register(ListGuard)
+share_dealloc(ListGuard, Guard)

@@ -6,6 +6,7 @@ from theus._core.delta cimport OP_INCR, Op
 from theus._core.footprint cimport ACTIVE, ALL, DEEP, KEY, SHAPE, Draft, Footprint
 from theus._core.freeze cimport is_held, is_plain_leaf, plain_of, thaw
 from theus._core.guard cimport Guard, set_maker
+from theus._core.layout cimport prefetch, share_dealloc
 from theus._core.node cimport MAP, Node, Tomb, is_node, is_tomb, keys_at, size_at, value_at
 from theus._core.path cimport check_key, format_path
 from theus._core.pattern cimport READ, STRICT
@@ -53,7 +54,7 @@ cdef class KeyedGuard(Guard):
         value = PyDict_GetItemWithError(node.cur, key)
         if node.mtime > tx.ver:
             value = value_at(node, key, tx.ver)
-        elif value is not NULL and is_tomb(value):
+        elif node.tombs and value is not NULL and is_tomb(value):
             value = NULL
         if value is not NULL and is_node(value):
             return self.child(key, <Node>value)
@@ -109,10 +110,20 @@ cdef class KeyedGuard(Guard):
         return self.store_draft(key, value)
 
     cdef int store_draft(self, object key, object value) except -1:
-        cdef Draft draft = self.writable()
-        cdef PyObject* old = PyDict_GetItemWithError(draft.over, key)
+        cdef Draft draft
+        cdef PyObject* old
+        cdef PyObject* base
+        if self.draft is None:
+            base = value_at(self.node, key, self.tx.ver)    # first, so that cold memory is
+            prefetch(base)                                  # fetched while the draft is made
+            draft = self.writable()
+            old = PyDict_GetItemWithError(draft.over, key)
+        else:
+            draft = self.writable()
+            old = PyDict_GetItemWithError(draft.over, key)
+            base = value_at(self.node, key, self.tx.ver) if old is NULL else NULL
         if old is NULL:
-            if value_at(self.node, key, self.tx.ver) is NULL:
+            if base is NULL:
                 draft.added += 1
         elif is_tomb(old):
             if draft.moved is None:
@@ -696,3 +707,4 @@ collections.abc.MutableMapping.register(MapGuard)
 collections.abc.KeysView.register(KeysView)
 collections.abc.ItemsView.register(ItemsView)
 collections.abc.ValuesView.register(ValuesView)
+share_dealloc(MapGuard, Guard)

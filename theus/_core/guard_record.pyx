@@ -10,6 +10,7 @@ from theus._core.footprint cimport ACTIVE
 from theus._core.freeze cimport Rule, is_held, plain_of
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_map cimport KeyedGuard
+from theus._core.layout cimport share_dealloc
 from theus._core.node cimport RECORD
 
 import dataclasses
@@ -185,3 +186,4 @@ cdef Guard make_record_guard():
 
 
 set_maker(RECORD, make_record_guard)
+share_dealloc(RecordGuard, Guard)

@@ -6,6 +6,7 @@ from theus._core.footprint cimport ACTIVE, SHAPE, Draft
 from theus._core.freeze cimport admit, is_plain_leaf
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_map cimport KeyedGuard
+from theus._core.layout cimport share_dealloc
 from theus._core.node cimport SET, is_tomb, value_at
 
 import collections.abc
@@ -252,3 +253,4 @@ cdef Guard make_set_guard():
 
 set_maker(SET, make_set_guard)
 collections.abc.MutableSet.register(SetGuard)
+share_dealloc(SetGuard, Guard)

@@ -12,7 +12,6 @@ cdef class Hooks:
     cdef public object thread
     cdef public object loop
     cdef public object complete
-    cdef public object outbox
     cdef public object update_type
     cdef public object apply_update
     cdef public object result_type

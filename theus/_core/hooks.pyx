@@ -16,7 +16,6 @@ cdef class Hooks:
     thread(callable) -> awaitable: run a sync body off the loop.
     loop() -> the event loop that runs on this thread, or None.
     complete(coroutine): run it to its end on a loop of its own; its value.
-    outbox() -> a new collector of messages.
     update_type: class of the declarative update that a process may return.
     apply_update(tx, spec, update): apply one.
     result_type: class of a return value together with such an update.

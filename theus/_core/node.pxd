@@ -69,7 +69,7 @@ cdef inline PyObject* value_at(Node node, object key, u64 snap) except? NULL:
     if node.mtime > snap:
         return value_then(node, key, snap)
     value = PyDict_GetItemWithError(node.cur, key)
-    return NULL if value is not NULL and is_tomb(value) else value
+    return NULL if node.tombs and value is not NULL and is_tomb(value) else value
 
 cdef PyObject* value_then(Node node, object key, u64 snap) except? NULL
 cdef PyObject* item_at(Node node, Py_ssize_t index, u64 snap) except? NULL

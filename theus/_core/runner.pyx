@@ -52,7 +52,6 @@ cdef class Runner:
         tx.open(self.store, spec.pos, spec.serializable)
         tx.process = spec.name
         tx.pure = spec.pure
-        tx.outbox_log = self.hooks.outbox
         tx.chain = chain
         tx.context = context_now()
         if spec.write_timeout_ms > 0:

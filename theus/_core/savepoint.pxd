@@ -11,4 +11,3 @@ cdef class Savepoint:
 
 
 cdef Savepoint take_savepoint(Footprint tx)
-cdef bint has_messages(Footprint tx) except -1

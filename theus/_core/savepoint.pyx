@@ -38,7 +38,7 @@ cdef class Savepoint:
             draft = draft.next
         tx.saved = self.saved
         tx.mark += 1
-        if has_messages(tx):
+        if tx.outbox_log is not None:
             tx.outbox_log.truncate(self.messages)
         tx.signals = None if self.signals is None else self.signals.copy()
 
@@ -84,7 +84,7 @@ cdef Savepoint take_savepoint(Footprint tx):
     point.tx = tx
     point.saved = {}
     point.drafts = tx.drafted
-    point.messages = len(tx.outbox_log) if has_messages(tx) else 0
+    point.messages = 0 if tx.outbox_log is None else len(tx.outbox_log)
     point.signals = None if tx.signals is None else tx.signals.copy()
     if tx.points is None:
         tx.points = []
@@ -92,11 +92,6 @@ cdef Savepoint take_savepoint(Footprint tx):
     tx.saved = point.saved
     tx.mark += 1
     return point
-
-
-cdef bint has_messages(Footprint tx) except -1:
-    """Whether the outbox of the transaction has been made (before, it holds what makes it)."""
-    return tx.outbox_log is not None and not callable(tx.outbox_log)
 
 
 cdef int clear_marks(Footprint tx) except -1:

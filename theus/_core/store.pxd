@@ -38,6 +38,7 @@ cdef class Store:
     cdef public dict latched
     cdef public object hub
     cdef public object meta
+    cdef public object outbox     # makes the collector of messages of one transaction
     cdef object state_ref
     cdef object absent
     cdef readonly object outgoing

@@ -52,7 +52,6 @@ class Transaction(Footprint):
         serializable: bool = True,
         process: str | None = None,
         write_timeout_ms: float | None = None,
-        outbox: Callable[[], OutboxCollector] | None = None,
         hook: Callable[[Transaction], object] | None = None,
         chain: Chain | None = None,
         pure: bool = False,

@@ -14,11 +14,12 @@ cimport cython
 from theus._core.commit cimport FENCED, install, release
 from theus._core.commuting cimport Commuting
 from theus._core.delta cimport Op
-from theus._core.footprint cimport ACTIVE, COMMITTED, FAILED, ROLLED_BACK
+from theus._core.footprint cimport ACTIVE, COMMITTED, FAILED, ROLLED_BACK, Footprint
+from theus._core.layout cimport share_dealloc
 from theus._core.node cimport u64
 from theus._core.pattern cimport EVERYTHING, Position
 from theus._core.plan cimport prepare
-from theus._core.savepoint cimport has_messages, take_savepoint
+from theus._core.savepoint cimport take_savepoint
 from theus._core.state cimport State
 from theus._core.store cimport Store
 
@@ -27,7 +28,7 @@ import time
 from theus._core.delta import DeltaEntry, plain
 from theus._core.footprint import STATUS_NAMES
 from theus._core.state import set_updater
-from theus.errors import ConflictError, TransactionStateError
+from theus.errors import TransactionStateError
 
 
 cdef class Unlimited:
@@ -83,14 +84,13 @@ cdef class Transaction(Commuting):
         return 0
 
     def attach(self, Store store not None, Position pos not None, *, serializable=True, process=None,
-               write_timeout_ms=None, outbox=None, hook=None, chain=None, pure=False):
+               write_timeout_ms=None, hook=None, chain=None, pure=False):
         """Wire a fresh transaction; used by the engine, once."""
         if self.store is not None:
             raise TransactionStateError("this transaction is wired already", status="active")
         self.open(store, pos, serializable)
         self.process = process
         self.limit_ms = 0 if write_timeout_ms is None else write_timeout_ms
-        self.outbox_log = outbox
         self.commit_hook = hook
         self.chain = chain
         self.pure = pure
@@ -122,8 +122,8 @@ cdef class Transaction(Commuting):
         """The messages queued in this transaction: `tx.outbox.add(msg)`."""
         if self.status != ACTIVE:
             self.ended()
-        if callable(self.outbox_log):
-            self.outbox_log = self.outbox_log()
+        if self.outbox_log is None and self.store.outbox is not None:
+            self.outbox_log = self.store.outbox()
         return self.outbox_log
 
     @property
@@ -169,7 +169,7 @@ cdef class Transaction(Commuting):
         prepare(self)
         self.effects = None
         if self.signals is not None or self.outbox_log is not None:
-            messages = tuple(self.outbox_log) if has_messages(self) else ()
+            messages = () if self.outbox_log is None else tuple(self.outbox_log)
             if messages or self.signals:
                 self.effects = (self.process, messages, self.signals)
 
@@ -180,13 +180,8 @@ cdef class Transaction(Commuting):
         """
         if not self.op_count and not self.asserted:
             release(self)
-        else:
-            try:
-                if install(self) == FENCED:
-                    return False
-            except ConflictError:
-                self.refused = True
-                raise
+        elif install(self) == FENCED:
+            return False
         self.finish(COMMITTED)
         return True
 
@@ -279,3 +274,4 @@ def update_store(Store store not None, data, heavy, signal):
 
 
 set_updater(update_store)
+share_dealloc(Transaction, Footprint)

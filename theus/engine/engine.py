@@ -133,6 +133,7 @@ class TheusEngine(Calls):
         self._store = Store(zones_of(context), history=settings.history)
         self._hub = SignalHub()
         self._store.hub = self._hub
+        self._store.outbox = _collector
         self._store.meta = Ring(settings.meta_capacity)
         self._outbox = Outbox()
         self._arbiter = Arbiter(self._store, settings.lease_ms / 1000.0)
@@ -169,7 +170,6 @@ class TheusEngine(Calls):
         hooks.thread = lanes.thread
         hooks.loop = asyncio._get_running_loop
         hooks.complete = asyncio.run
-        hooks.outbox = _collector
         hooks.update_type = StateUpdate
         hooks.result_type = FunctionResult
         hooks.apply_update = apply_update
@@ -390,7 +390,6 @@ class TheusEngine(Calls):
             serializable=level == "serializable",
             process=process,
             write_timeout_ms=timeout,
-            outbox=_collector,
             hook=self._runner.commit,
             chain=chain,
         )
