@@ -235,7 +235,7 @@ def test_nobody_makes_one_by_hand() -> None:
 
 def test_a_process_can_be_called_directly_with_any_object() -> None:
     class Fake:
-        class domain:  # noqa: N801 - the name of the attribute
+        class domain:
             n = 4
 
     @process(inputs=["domain.n"], outputs=["domain.n"])

@@ -49,7 +49,10 @@ def test_a_violation_says_who_where_and_what_is_allowed() -> None:
 
 
 def test_a_write_says_the_same() -> None:
-    with _engine() as engine, pytest.raises(ContractViolationError, match="Illegal Write") as caught:
+    with (
+        _engine() as engine,
+        pytest.raises(ContractViolationError, match="Illegal Write") as caught,
+    ):
         engine.run(_declared(lambda ctx: setattr(ctx.domain, "a", 5)))
     assert (caught.value.path, caught.value.action) == ("domain.a", "write")
 
