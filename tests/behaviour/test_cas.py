@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from theus import TheusEngine
@@ -88,3 +90,79 @@ def test_requesters_with_priority_come_first() -> None:
         engine.report_success("patient")
         engine.compare_and_swap(2, data={"domain": {"a": 3}}, requester="other")
         assert engine.state.domain.a == 3
+
+
+DEEP = {"domain": {"user": {"name": "ann", "age": 1}, "xs": [1]}}
+PAIRS = [
+    ("domain.user", {"name": "new"}, "domain.user.name", True),
+    ("domain.user.name", "new", "domain.user", True),
+    ("domain.user.name", "new", "domain.user.age", False),
+    ("domain.user.new", 1, "domain.user.name", False),
+    ("domain.xs", [2], "domain.user", False),
+    ("plans", {"a": 1}, "plans", True),
+    ("plans", {"a": 1}, "domain.xs", False),
+]
+
+
+@pytest.mark.parametrize(("first", "value", "second", "conflict"), PAIRS)
+def test_what_counts_as_the_same_key(
+    first: str, value: object, second: str, conflict: bool
+) -> None:
+    with TheusEngine(DEEP) as engine:
+        engine.compare_and_swap(1, data={first: value})
+        before = engine.state
+        if conflict:
+            with pytest.raises(ContextError, match="CAS Version Mismatch"):
+                engine.compare_and_swap(1, data={second: "mine"})
+            assert engine.state is before
+        else:
+            engine.compare_and_swap(1, data={second: "mine"})
+            assert engine.begin().get(second) == "mine"
+
+
+def test_one_key_that_changed_refuses_all_of_it() -> None:
+    with TheusEngine({"domain": {"a": 1, "b": 1}}) as engine:
+        receiver = engine.signal.subscribe()
+        engine.compare_and_swap(1, data={"domain": {"a": 2}})
+        before = engine.state
+        with pytest.raises(ContextError):
+            engine.compare_and_swap(
+                1, data={"domain": {"a": 3, "b": 3}}, heavy={"h": 1}, signal={"done": 1}
+            )
+        assert engine.state is before
+        assert "h" not in engine.state.heavy
+        assert receiver.try_recv() is None
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_version_that_never_was_is_refused(strict: bool) -> None:
+    with TheusEngine({"domain": {"a": 1}}, strict_cas=strict) as engine:
+        before = engine.state
+        if strict:
+            assert engine.compare_and_swap(9, data={"domain": {"a": 2}}) is before
+        else:
+            with pytest.raises(ContextError, match="CAS Version Mismatch"):
+                engine.compare_and_swap(9, data={"domain": {"a": 2}})
+        assert engine.state is before
+
+
+def test_of_many_swaps_on_one_version_one_wins() -> None:
+    with TheusEngine({"domain": {"a": 0}}) as engine:
+        outcomes: list[str] = []
+        ready = threading.Barrier(8)
+
+        def swap(number: int) -> None:
+            ready.wait()
+            try:
+                engine.compare_and_swap(1, data={"domain": {"a": number}})
+                outcomes.append("won")
+            except ConflictError:
+                outcomes.append("lost")
+
+        threads = [threading.Thread(target=swap, args=(number,)) for number in range(1, 9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == ["lost"] * 7 + ["won"]
+        assert engine.state.version == 2

@@ -8,6 +8,7 @@ import pytest
 
 from theus import StateUpdate, TheusEngine, process
 from theus.errors import ContractViolationError, TheusError
+from theus.structures import FunctionResult
 
 START = {"domain": {"a": 0, "b": 0, "user": {"name": "ann", "age": 1}}}
 
@@ -106,3 +107,52 @@ def test_an_asserted_version_that_is_over_commits_nothing() -> None:
 def test_an_asserted_version_that_never_was_commits_nothing() -> None:
     with pytest.raises(TheusError):
         _after(["domain.a"], StateUpdate(key="domain.a", val=3, assert_version=99), max_retries=1)
+
+
+def test_a_result_with_further_changes_is_one_commit() -> None:
+    update = StateUpdate(key="domain.b", val=2, signal={"done": 1})
+    with TheusEngine(START) as engine:
+        receiver = engine.signal.subscribe()
+        body = process(outputs=["domain.a", "domain.b"])(
+            lambda ctx: FunctionResult({"a": 1}, update)
+        )
+        assert engine.run(body) == {"a": 1}
+        assert (engine.state.domain.a, engine.state.domain.b) == (1, 2)
+        assert engine.state.version == 2
+        assert receiver.drain() == ["done:1"]
+
+
+def test_an_update_beside_a_result_is_held_to_the_outputs_and_takes_the_result_with_it() -> None:
+    result = FunctionResult(1, StateUpdate(key="domain.b", val=2))
+    with TheusEngine(START) as engine:
+        before = engine.state
+        with pytest.raises(ContractViolationError, match="Write permission denied"):
+            engine.run(process(outputs=["domain.a"])(lambda ctx: result))
+        assert engine.state is before
+
+
+def test_an_update_may_have_every_part_at_once() -> None:
+    thing = object()
+    update = StateUpdate(
+        key="domain.a",
+        val=1,
+        data={"domain.b": 2},
+        heavy={"thing": thing},
+        signal={"done": 1},
+        delete=["domain.user.age"],
+        assert_version=1,
+    )
+    with TheusEngine(START) as engine:
+        receiver = engine.signal.subscribe()
+        engine.run(process(outputs=["domain.*", "heavy.*"])(lambda ctx: update))
+        assert engine.state.domain == {"a": 1, "b": 2, "user": {"name": "ann"}}
+        assert engine.state.heavy["thing"] is thing
+        assert receiver.drain() == ["done:1"]
+        assert engine.state.version == 2
+
+
+def test_heavy_outputs_are_held_by_reference() -> None:
+    thing = [1]
+    with TheusEngine(START) as engine:
+        engine.run(process(outputs=["heavy.thing"])(lambda ctx: thing))
+        assert engine.state.heavy["thing"] is thing
