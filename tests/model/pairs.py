@@ -10,7 +10,7 @@ from tests.model.subject import reach
 from tests.oracle.methods import INVOKE, RETURNS_SELF
 from tests.oracle.model import ModelTransaction
 from tests.oracle.model import Savepoint as ModelSavepoint
-from tests.oracle.values import Path, clone, containers, outline
+from tests.oracle.values import CONTAINERS, Path, clone, containers, outline
 
 BUILTIN = (
     KeyError,
@@ -77,7 +77,14 @@ class Pair:
         return all(c is not self.holder(target) for _, c in inside) and len(inside) < 12
 
     def call(self, path: Path, method: str, args: tuple[Any, ...]) -> None:
-        """Do the same on both sides and compare results and errors."""
+        """Do the same on both sides and compare results and errors.
+
+        Containers are not multiplied under snapshot isolation: the copies hold what the snapshot
+        had, which the oracle, who calls the method again on the newest list, cannot say.
+        """
+        if method == "imul" and self.model.isolation == "snapshot":
+            if any(isinstance(item, CONTAINERS) for item in self.holder(path)):
+                return
         mine = [self._own(arg) for arg in args]
         depth = 1 if method in OPENED or any(isinstance(arg, slice) for arg in args) else 0
         expected = _attempt(lambda: self.model.call(self.model.locate(path), method, *mine), depth)

@@ -80,11 +80,12 @@ class ModelTransaction:
             self._note_read(target, what, key, soft or popped_own)
         before = clone(target) if uses.keys else list(target) if uses.wide else None
         had = len(target)
+        kept = list(target) if isinstance(target, list) else None
         try:
             result = INVOKE[method](target, *args)
         except (TypeError, ValueError):
-            if isinstance(target, list) and id(target) in self.paths:   # may have been laid open
-                self.notes.append(Note(What.STRUCTURE, self.paths[id(target)], soft=True))
+            if kept is not None:
+                target[:] = kept  # the builtin leaves a list half sorted; the engine does not
             raise
         if id(target) in self.paths:
             self._note_writes(target, uses.keys, uses.wide, popped_own)

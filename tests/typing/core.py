@@ -10,7 +10,7 @@ from theus._core import ConflictManager, FrozenDict, FrozenList, ProcessContext,
 from theus._core.guard_list import ListGuard
 from theus._core.guard_map import MapGuard
 from theus._core.guard_set import SetGuard
-from theus._core.transaction import Savepoint
+from theus._core.savepoint import Savepoint
 from theus.delta import DeltaEntry, apply, diff
 
 

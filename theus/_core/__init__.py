@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from theus._core.guard_map import MapGuard
     from theus._core.guard_record import RecordGuard
     from theus._core.guard_set import SetGuard
+    from theus._core.savepoint import Savepoint
     from theus._core.state import State
-    from theus._core.transaction import Savepoint, Transaction
+    from theus._core.transaction import Transaction
     from theus._core.view import FrozenDict, FrozenList, FrozenRecord
     from theus.audit import AuditLevel, AuditLogEntry, AuditRecipe, AuditSystem
     from theus.flux.machine import FSMState
@@ -92,7 +93,7 @@ _HOMES = {
     "ProcessContext": "theus._core.context",
     "RecordGuard": "theus._core.guard_record",
     "RetryDecision": "theus._core.conflict",
-    "Savepoint": "theus._core.transaction",
+    "Savepoint": "theus._core.savepoint",
     "SetGuard": "theus._core.guard_set",
     "SignalHub": "theus.signals",
     "SignalReceiver": "theus.signals",

@@ -5,7 +5,8 @@ from theus._core.delta cimport Op
 from theus._core.footprint cimport ACTIVE, FAILED, KEY, Draft, Footprint
 from theus._core.guard cimport Guard, area_guard, root_guard
 from theus._core.guard_list cimport ListGuard
-from theus._core.guard_map cimport KeyedGuard, MapGuard, commute_all, plain_value
+from theus._core.guard_keys cimport KeyedGuard, commute_all, plain_value
+from theus._core.guard_map cimport MapGuard
 from theus._core.guard_set cimport SetGuard
 from theus._core.node cimport LIST, Node, Tomb, value_at
 from theus._core.path cimport format_path, parse_path

@@ -2,7 +2,6 @@
 
 from cpython.object cimport PyObject
 from theus._core.context cimport Spec
-from theus._core.runner cimport Runner
 
 from theus.errors import ReentryError
 

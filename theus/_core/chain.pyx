@@ -1,7 +1,7 @@
 """Attempt chains: one logical call with all its attempts, its back-off and its ticket."""
 
 cimport cython
-from theus._core.conflict cimport Arbiter, Ticket
+from theus._core.conflict cimport Arbiter
 from theus._core.footprint cimport Footprint
 
 from theus._core.conflict import backoff_ms

@@ -21,7 +21,7 @@ from theus._core.delta cimport (
 from theus._core.fault cimport INSTALL_OUTSIDE_LOCK, STAMP_NOT_MOVED, planted
 from theus._core.footprint cimport Draft, Footprint
 from theus._core.guard cimport Guard
-from theus._core.guard_map cimport commute
+from theus._core.guard_keys cimport commute
 from theus._core.node cimport MAP, Era, Node, Tomb, Undo, is_tomb, u64
 from theus._core.path cimport format_path
 from theus._core.plan cimport same_leaf

@@ -5,7 +5,7 @@ from theus._core.access cimport Access
 from theus._core.delta cimport OP_INCR, OP_MAX, OP_MIN, Op, make_op
 from theus._core.footprint cimport Draft
 from theus._core.guard_list cimport ListGuard
-from theus._core.guard_map cimport KeyedGuard, commute
+from theus._core.guard_keys cimport KeyedGuard, commute
 from theus._core.guard_set cimport SetGuard
 from theus._core.node cimport Tomb
 from theus._core.path cimport format_path, parse_path

@@ -1,7 +1,6 @@
 from collections.abc import Callable, Hashable
 from typing import Any, Final, final
 
-from theus._core.delta import Op
 from theus._core.footprint import Footprint
 from theus._core.store import Store
 

@@ -6,8 +6,9 @@ from typing_extensions import disjoint_base
 
 from theus._core.guard_map import MapGuard
 from theus._core.pattern import Position
+from theus._core.savepoint import Savepoint
 from theus._core.state import RestrictedState, State
-from theus._core.transaction import Savepoint, Transaction
+from theus._core.transaction import Transaction
 from theus.contracts.model import ProcessContract
 from theus.outbox import OutboxCollector
 

@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, Final, NoReturn, final
 
 from theus._core.node import Node
 
@@ -36,6 +36,7 @@ class Op:
 
 @final
 class DeltaRecord:
+    def __init__(self, *args: Any, **kwargs: Any) -> NoReturn: ...
     @property
     def version(self) -> int: ...
     @property

@@ -11,7 +11,6 @@ lock; everything it knows about the store is its own snapshot.
 """
 
 cimport cython
-from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_XDECREF
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy

@@ -2,10 +2,8 @@ from typing import Any, Final
 
 from typing_extensions import disjoint_base
 
-from theus._core.freeze import Held
-
 __pyx_capi__: Final[dict[str, object]]
 
 @disjoint_base
-class Guard(Held):
+class Guard:
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...

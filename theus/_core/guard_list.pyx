@@ -11,7 +11,7 @@ from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
 from theus._core.footprint cimport ACTIVE, ALL, DEEP, KEY, SHAPE, Draft
 from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
 from theus._core.guard cimport Guard, set_maker
-from theus._core.guard_map cimport plain_value
+from theus._core.guard_keys cimport plain_value
 from theus._core.layout cimport share_dealloc
 from theus._core.node cimport LIST, Node, is_node, item_at, size_at
 from theus._core.path cimport format_path

@@ -1,6 +1,6 @@
 cimport cython
 from theus._core.freeze cimport Rule
-from theus._core.guard_map cimport KeyedGuard
+from theus._core.guard_keys cimport KeyedGuard
 
 
 @cython.final

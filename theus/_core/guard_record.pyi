@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 from typing import Any, Final, final
 
-from theus._core.guard_map import KeyedGuard
+from theus._core.guard_keys import KeyedGuard
 
 __pyx_capi__: Final[dict[str, object]]
 

@@ -9,7 +9,7 @@ cimport cython
 from theus._core.footprint cimport ACTIVE
 from theus._core.freeze cimport Rule, is_held, plain_of
 from theus._core.guard cimport Guard, set_maker
-from theus._core.guard_map cimport KeyedGuard
+from theus._core.guard_keys cimport KeyedGuard
 from theus._core.layout cimport share_dealloc
 from theus._core.node cimport RECORD
 

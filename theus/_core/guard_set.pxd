@@ -1,5 +1,5 @@
 cimport cython
-from theus._core.guard_map cimport KeyedGuard
+from theus._core.guard_keys cimport KeyedGuard
 
 
 @cython.final

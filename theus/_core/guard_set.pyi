@@ -2,7 +2,7 @@ from collections.abc import Iterable, Iterator, MutableSet
 from collections.abc import Set as AbstractSet
 from typing import Any, ClassVar, Self, final
 
-from theus._core.guard_map import KeyedGuard
+from theus._core.guard_keys import KeyedGuard
 
 @final
 class SetGuard(KeyedGuard, MutableSet[Any]):

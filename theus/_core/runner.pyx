@@ -13,7 +13,7 @@ The runner itself holds no lock. What it calls outside the core comes in as `Hoo
 """
 
 cimport cython
-from theus._core.chain cimport Chain, Counters, RetryPolicy
+from theus._core.chain cimport Chain, RetryPolicy
 from theus._core.context cimport ProcessContext, Spec
 from theus._core.current cimport awaited, call_body, context_now, joinable, resume, suspended
 from theus._core.footprint cimport ACTIVE

@@ -1,5 +1,5 @@
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, final
 
 from theus._core.conflict import Ticket
@@ -7,6 +7,7 @@ from theus._core.delta import DeltaLog
 from theus._core.freeze import RESERVED as RESERVED
 from theus._core.node import Node
 from theus._core.ring import Ring
+from theus.outbox import OutboxCollector
 from theus.signals import SignalHub
 
 @final
@@ -21,6 +22,7 @@ class Store:
     latched: dict[str, Any]
     hub: SignalHub | None
     meta: Ring | None
+    outbox: Callable[[], OutboxCollector] | None
     @property
     def root(self) -> Node: ...
     @property

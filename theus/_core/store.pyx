@@ -33,7 +33,7 @@ cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
 
 cdef enum:
-    RELEASE_BUDGET = 256
+    RELEASE_BUDGET = 128
 
 
 @cython.final

@@ -11,14 +11,15 @@ by side.
 """
 
 cimport cython
-from theus._core.commit cimport FENCED, install, release
+from theus._core.commit cimport FENCED, release
+from theus._core.commit cimport install as install_prepared
 from theus._core.commuting cimport Commuting
 from theus._core.delta cimport Op
 from theus._core.footprint cimport ACTIVE, COMMITTED, FAILED, ROLLED_BACK, Footprint
 from theus._core.layout cimport share_dealloc
 from theus._core.node cimport u64
 from theus._core.pattern cimport EVERYTHING, Position
-from theus._core.plan cimport prepare
+from theus._core.plan cimport prepare as prepare_drafts
 from theus._core.savepoint cimport take_savepoint
 from theus._core.state cimport State
 from theus._core.store cimport Store
@@ -146,7 +147,7 @@ cdef class Transaction(Commuting):
         """The pending operations as a list of `DeltaEntry`."""
         cdef Op op
         cdef list entries = []
-        prepare(self)
+        prepare_drafts(self)
         for item in self.op_list():
             op = <Op>item
             entries.append(DeltaEntry(op.kind, op.path, None, plain(op.new)))
@@ -166,7 +167,7 @@ cdef class Transaction(Commuting):
     cpdef prepare(self):
         """Turn drafts into operations; the first half of a commit."""
         self.check_time()
-        prepare(self)
+        prepare_drafts(self)
         self.effects = None
         if self.signals is not None or self.outbox_log is not None:
             messages = () if self.outbox_log is None else tuple(self.outbox_log)
@@ -180,7 +181,7 @@ cdef class Transaction(Commuting):
         """
         if not self.op_count and not self.asserted:
             release(self)
-        elif install(self) == FENCED:
+        elif install_prepared(self) == FENCED:
             return False
         self.finish(COMMITTED)
         return True
@@ -252,7 +253,7 @@ cdef dict pending(Transaction tx, bint heavy):
     cdef dict result = {}
     if tx.status != ACTIVE:
         tx.ended()
-    prepare(tx)
+    prepare_drafts(tx)
     for item in tx.op_list():
         op = <Op>item
         path = op.path

@@ -16,7 +16,7 @@ from theus._core.calls import Calls
 from theus._core.chain import RetryPolicy
 from theus._core.conflict import Arbiter, ConflictManager, RetryDecision
 from theus._core.context import Spec
-from theus._core.guard_map import detached
+from theus._core.guard_keys import detached
 from theus._core.hooks import Hooks
 from theus._core.pattern import unlimited
 from theus._core.ring import Ring

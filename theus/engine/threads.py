@@ -100,7 +100,7 @@ class Threads:
 
 
 def _drain(jobs: queue.SimpleQueue[_Job | None]) -> list[_Job]:
-    drained = []
+    drained: list[_Job] = []
     while True:
         try:
             job = jobs.get_nowait()
@@ -117,9 +117,8 @@ def _do(job: _Job) -> None:
         error = RuntimeError("the process raised StopIteration")
         error.__cause__ = stop
         _report(job.future, job.future.set_exception, error)
-    except BaseException as raised:
+    except BaseException as raised:  # noqa: BLE001 - whoever waits gets it
         _report(job.future, job.future.set_exception, raised)
-        del raised
     else:
         _report(job.future, job.future.set_result, value)
 
