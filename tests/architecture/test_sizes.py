@@ -16,17 +16,6 @@ MEDIAN_FUNCTION_LINES = 12
 
 EXCEPTIONS: dict[str, tuple[int, str]] = {
     "errors.py": (500, "one tree of errors, read as a list"),
-    "_core/commit.pyx": (960, "plan, judgement and install; to be split, see docs/roadmap.md"),
-    "_core/transaction.pyx": (
-        930,
-        "reading, writing, savepoints; to be split, see docs/roadmap.md",
-    ),
-    "_core/guard_map.pyx": (720, "keys, views and mapping; to be split, see docs/roadmap.md"),
-    "_core/runner.pyx": (680, "chain and runner; to be split, see docs/roadmap.md"),
-    "_core/runner.pyx::Runner.run": (70, "one attempt loop; to be split, see docs/roadmap.md"),
-    "_core/runner.pyx::Runner.execute": (80, "one attempt loop; to be split, see docs/roadmap.md"),
-    "engine/engine.py": (660, "the public surface of the engine; to be split, see docs/roadmap.md"),
-    "engine/engine.py::TheusEngine.__init__": (70, "wiring; to be split, see docs/roadmap.md"),
     "contracts/decorator.py::process": (55, "mostly its docstring"),
 }
 """``file`` or ``file::function`` -> (limit, reason); an entry that is not needed fails."""

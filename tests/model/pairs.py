@@ -82,9 +82,9 @@ class Pair:
         Containers are not multiplied under snapshot isolation: the copies hold what the snapshot
         had, which the oracle, who calls the method again on the newest list, cannot say.
         """
-        if method == "imul" and self.model.isolation == "snapshot":
-            if any(isinstance(item, CONTAINERS) for item in self.holder(path)):
-                return
+        multiplied = method == "imul" and self.model.isolation == "snapshot"
+        if multiplied and any(isinstance(item, CONTAINERS) for item in self.holder(path)):
+            return
         mine = [self._own(arg) for arg in args]
         depth = 1 if method in OPENED or any(isinstance(arg, slice) for arg in args) else 0
         expected = _attempt(lambda: self.model.call(self.model.locate(path), method, *mine), depth)

@@ -12,7 +12,7 @@ from theus.errors import ConflictError
 
 if TYPE_CHECKING:
     from theus._core.transaction import Transaction
-    from theus.engine.engine import TheusEngine
+    from theus.engine.transacting import Transacting
 
 __all__ = ["Attempt", "Attempts"]
 
@@ -90,7 +90,7 @@ class Attempts:
     Iterate with `for` where blocking waits are fine, with `async for` under an event loop.
     """
 
-    def __init__(self, engine: TheusEngine, label: str, options: dict[str, Any]) -> None:
+    def __init__(self, engine: Transacting, label: str, options: dict[str, Any]) -> None:
         self._engine = engine
         self._label = label
         self._options = options

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from theus.context.base import zones_of
 
 if TYPE_CHECKING:
-    from theus.engine.engine import TheusEngine
+    from theus.engine.transacting import Transacting
 
 __all__ = ["editing"]
 
 
 @contextmanager
-def editing(engine: TheusEngine, context: Any) -> Iterator[Any]:
+def editing(engine: Transacting, context: Any) -> Iterator[Any]:
     """Yield the context object; afterwards its content replaces what the state has.
 
     An engine without a context object gives a transaction instead. Fields that are the same

@@ -3,77 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from theus._core.calls import Calls
-from theus._core.chain import RetryPolicy
-from theus._core.conflict import Arbiter, ConflictManager, RetryDecision
 from theus._core.context import Spec
-from theus._core.guard_keys import detached
-from theus._core.hooks import Hooks
-from theus._core.pattern import unlimited
-from theus._core.ring import Ring
-from theus._core.runner import Runner
-from theus._core.state import State, state_of
-from theus._core.store import Store
-from theus._core.transaction import Transaction
-from theus.context.base import zones_of
-from theus.context.updates import FunctionResult, StateUpdate
 from theus.engine import flows
-from theus.engine.attempts import Attempts
-from theus.engine.commit import AuditParticipant, Pipeline, SchemaParticipant
 from theus.engine.discovery import scan
-from theus.engine.dispatch import Dispatcher
-from theus.engine.editing import editing
-from theus.engine.lanes import Lanes, in_event_loop
-from theus.engine.registry import ProcessRegistry
-from theus.engine.settings import Settings
-from theus.engine.updates import apply_update
-from theus.errors import (
-    ConflictError,
-    EngineClosedError,
-    ReentryError,
-    SettingsError,
-    SystemBusyError,
-)
-from theus.outbox import Outbox, OutboxCollector
-from theus.signals import SignalHub
+from theus.engine.lanes import in_event_loop
+from theus.engine.transacting import Transacting
+from theus.errors import ReentryError
 
 if TYPE_CHECKING:
-    from theus.audit import AuditSystem
-    from theus.heavy.allocator import HeavyZoneAllocator
     from theus.parallel import PoolBackend
 
 __all__ = ["TheusEngine"]
 
 
-def _collector() -> OutboxCollector:
-    """The outbox of one transaction; payloads are detached from it when they are queued."""
-    return OutboxCollector(detached)
-
-
-class _Services:
-    """What contexts get from outside the core."""
-
-    @staticmethod
-    def logger(name: str) -> logging.Logger:
-        return logging.getLogger(f"theus.process.{name}")
-
-    @staticmethod
-    def heavy(guard: Any) -> Any:
-        from theus.engine.heavy_lane import ProcessHeavy
-
-        return ProcessHeavy(guard)
-
-
-class TheusEngine(Calls):
+class TheusEngine(Transacting):
     """Owns the state; registers and runs processes as transactions.
 
     Parameters
@@ -102,164 +51,6 @@ class TheusEngine(Calls):
     A context manager, sync and async: leaving it shuts down what was started. Thread-safe: all
     methods may be called from any thread and task at once.
     """
-
-    def __init__(
-        self,
-        context: Any = None,
-        strict_mode: bool | None = None,
-        strict_cas: bool = False,
-        audit_recipe: Any = None,
-        *,
-        strict_guards: bool | None = None,
-        schema: Any = None,
-        isolation: str = "serializable",
-        write_timeout_ms: float | None = None,
-        pool: str | None = None,
-        pool_size: int | None = None,
-        **options: Any,
-    ) -> None:
-        strict = strict_mode if strict_mode is not None else strict_guards
-        self.settings = Settings.read(
-            strict_mode=True if strict is None else bool(strict),
-            strict_cas=strict_cas,
-            isolation=isolation,
-            write_timeout_ms=write_timeout_ms,
-            pool=pool,
-            pool_size=pool_size,
-            **options,
-        )
-        settings = self.settings
-        self._context = context
-        self._store = Store(zones_of(context), history=settings.history)
-        self._hub = SignalHub()
-        self._store.hub = self._hub
-        self._store.outbox = _collector
-        self._store.meta = Ring(settings.meta_capacity)
-        self._outbox = Outbox()
-        self._arbiter = Arbiter(self._store, settings.lease_ms / 1000.0)
-        self._conflicts = ConflictManager(
-            settings.max_retries, settings.base_backoff_ms, lease_ms=settings.lease_ms
-        )
-        self._lanes = Lanes()
-        self._dispatcher = Dispatcher(settings)
-        self._registry = ProcessRegistry(settings, _Services)
-        self._remote: dict[str, tuple[Spec, Spec]] = {}
-        self._pipeline = Pipeline(self._store, self._outbox)
-        self._hooks = self._make_hooks()
-        policy = RetryPolicy(
-            self._arbiter,
-            max_retries=settings.max_retries,
-            base_backoff_ms=settings.base_backoff_ms,
-        )
-        self._runner = Runner(self._store, policy, self._hooks)
-        self._everything = unlimited(False)
-        self._heavy: HeavyZoneAllocator | None = None
-        self._lock = threading.Lock()
-        self._closed = False
-        self._audit_system: AuditSystem | None = None
-        if audit_recipe is not None:
-            self._wire_audit(audit_recipe)
-        if schema is not None:
-            self.set_schema(schema)
-
-    def _make_hooks(self) -> Hooks:
-        hooks = Hooks()
-        lanes = self._lanes
-        hooks.sleep, hooks.sleep_async = lanes.sleep, lanes.sleep_async
-        hooks.park, hooks.park_async = lanes.park, lanes.park_async
-        hooks.thread = lanes.thread
-        hooks.loop = asyncio._get_running_loop
-        hooks.complete = asyncio.run
-        hooks.update_type = StateUpdate
-        hooks.result_type = FunctionResult
-        hooks.apply_update = apply_update
-        self._pipeline.wire(hooks)
-        return hooks
-
-    def _wire_audit(self, recipe: Any) -> None:
-        from theus.audit import AuditValidator
-
-        if isinstance(recipe, (str, Path)):
-            from theus.config import ConfigFactory
-
-            recipe = ConfigFactory.load_recipe(recipe)
-        validator = AuditValidator(recipe)
-        self._audit_system = validator.system
-        self._pipeline.audit = AuditParticipant(validator)
-        self._pipeline.wire(self._hooks)
-
-    # --- state -----------------------------------------------------------------------------
-
-    @property
-    def state(self) -> State:
-        """The newest version; the same object as long as nothing is committed. O(1)."""
-        return state_of(self._store)
-
-    @property
-    def context(self) -> Any:
-        """The context object the engine was made from."""
-        return self._context
-
-    @property
-    def signal(self) -> SignalHub:
-        """The signal hub."""
-        return self._hub
-
-    @property
-    def audit(self) -> AuditSystem | None:
-        """The audit system, where an audit recipe was given."""
-        return self._audit_system
-
-    @property
-    def outbox(self) -> Outbox:
-        """Messages of committed transactions that were not delivered yet."""
-        return self._outbox
-
-    @property
-    def heavy(self) -> HeavyZoneAllocator:
-        """The allocator of heavy arrays, made on first use; its segments go at shutdown."""
-        with self._lock:
-            if self._heavy is None:
-                self._refuse_closed()
-                self._heavy = self._make_heavy()
-            return self._heavy
-
-    def _make_heavy(self) -> HeavyZoneAllocator:
-        from theus.heavy.allocator import HeavyZoneAllocator
-        from theus.heavy.registry import MemoryRegistry
-
-        registry = None
-        if self.settings.registry_dir is not None:
-            registry = MemoryRegistry(directory=self.settings.registry_dir)
-        return HeavyZoneAllocator(
-            registry=registry, capacity_bytes=self.settings.heap_mb * 1024 * 1024
-        )
-
-    def stats(self) -> dict[str, Any]:
-        """Counters: commits, conflicts, retries, what is alive. One look, no lock."""
-        store, counters = self._store, self._runner.counters
-        return {
-            "version": store.ver,
-            "commits": store.commits,
-            "conflicts": store.conflicts,
-            "attempts": counters.attempts,
-            "retries": counters.retries,
-            "max_attempts": max(counters.max_attempts, min(1, counters.attempts)),
-            "failures": counters.failures,
-            "tickets": counters.tickets,
-            "parked": counters.parked,
-            "waiting": self._arbiter.waiting,
-            "snapshots_alive": store.alive,
-            "undo_records": store.undo_records,
-            "history": len(store.history),
-            "outbox_pending": len(self._outbox),
-        }
-
-    def collect(self) -> int:
-        """Prune undo records that nobody needs, all of them now; returns how many are left."""
-        return self._store.collect()
-
-    # --- processes ---------------------------------------------------------------------------
 
     @property
     def registry(self) -> Mapping[str, Callable[..., Any]]:
@@ -319,150 +110,6 @@ class TheusEngine(Calls):
         """The worker pool, started on first use."""
         return self._dispatcher.pool()
 
-    # --- transactions ------------------------------------------------------------------------
-
-    def transaction(
-        self, write_timeout_ms: float | None = 5000, *, isolation: str | None = None
-    ) -> Transaction:
-        """A transaction for a `with` block: it commits at the end, or rolls back on an error.
-
-        Raises ConflictError at the end of the block where something it read or wrote changed
-        meanwhile; `attempts` retries.
-        """
-        return self._new_transaction(write_timeout_ms=write_timeout_ms, isolation=isolation)
-
-    def begin(
-        self, write_timeout_ms: float | None = None, *, isolation: str | None = None
-    ) -> Transaction:
-        """A transaction that is committed or rolled back by hand."""
-        return self._new_transaction(write_timeout_ms=write_timeout_ms, isolation=isolation)
-
-    def attempts(
-        self,
-        write_timeout_ms: float | None = None,
-        *,
-        isolation: str | None = None,
-        label: str = "transaction",
-    ) -> Attempts:
-        """A retry loop around a block: `for attempt in engine.attempts(): with attempt as tx: ...`
-
-        Use `async for` under an event loop. At most `max_retries + 2` attempts lose; then
-        RetryLimitError.
-        """
-        options = {"write_timeout_ms": write_timeout_ms, "isolation": isolation}
-        return Attempts(self, label, options)
-
-    def _new_transaction(
-        self,
-        *,
-        write_timeout_ms: float | None = None,
-        isolation: str | None = None,
-        chain: Any = None,
-        process: str | None = None,
-    ) -> Transaction:
-        tx = Transaction.__new__(Transaction)
-        self._attach(tx, write_timeout_ms, isolation, chain, process)
-        return tx
-
-    def adopt_transaction(self, tx: Transaction, write_timeout_ms: float | None) -> None:
-        """Wire a `Transaction(engine)` that was made by its constructor."""
-        self._attach(tx, write_timeout_ms, None, None, None)
-
-    def _attach(
-        self,
-        tx: Transaction,
-        timeout: float | None,
-        isolation: str | None,
-        chain: Any,
-        process: Any,
-    ) -> None:
-        self._refuse_closed()
-        level = isolation or self.settings.isolation
-        if level not in ("serializable", "snapshot"):
-            raise SettingsError(
-                f"isolation must be serializable or snapshot, got {level!r}",
-                option="isolation",
-                value=level,
-            )
-        tx.attach(
-            self._store,
-            self._everything,
-            serializable=level == "serializable",
-            process=process,
-            write_timeout_ms=timeout,
-            hook=self._runner.commit,
-            chain=chain,
-        )
-
-    def compare_and_swap(
-        self,
-        expected_version: int,
-        data: Mapping[str, Any] | None = None,
-        heavy: Mapping[str, Any] | None = None,
-        signal: Mapping[str, Any] | None = None,
-        requester: str | None = None,
-    ) -> State | None:
-        """Change state only if what is changed is still as it was at `expected_version`.
-
-        None on success. With `strict_cas` any change since refuses, and the current state is
-        returned instead of changing anything. Otherwise raises ContextError ("CAS Version
-        Mismatch", naming the paths) where one of the keys changed, and SystemBusyError while
-        another requester has priority (`report_conflict`).
-        """
-        self._refuse_busy(requester)
-        tx = self._new_transaction(process=requester)
-        tx.assert_version(expected_version, strict=self.settings.strict_cas)
-        try:
-            tx.update(data=data, heavy=heavy, signal=signal)
-            self._runner.commit(tx)
-        except ConflictError:
-            if self.settings.strict_cas:
-                return self.state
-            raise
-        finally:
-            tx.rollback()
-        return None
-
-    def _refuse_busy(self, requester: str | None) -> None:
-        holder = self._conflicts.vip_holder
-        if holder is not None and holder != requester:
-            raise SystemBusyError(
-                f"System Busy: {holder!r} has priority after too many conflicts. Try again in a "
-                f"moment; it loses its place after {self.settings.lease_ms:.0f} ms.",
-                holder=holder,
-                wait_ms=50.0,
-            )
-
-    def edit(self) -> AbstractContextManager[Any]:
-        """Set-up code: `with engine.edit() as context: context.domain.x = 1`; one commit."""
-        return editing(self, self._context)
-
-    def set_schema(self, model: Any) -> None:
-        """Check every resulting state against a model (pydantic v2 or dataclass); None: no more.
-
-        Raises SchemaViolationError if the present state does not fit.
-        """
-        if model is None:
-            self._pipeline.schema = None
-        else:
-            from theus.schema import SchemaValidator
-
-            validator = SchemaValidator(model)
-            data = self.state.to_dict()
-            validator.validate(None, lambda path: _at(data, path))
-            self._pipeline.schema = SchemaParticipant(validator)
-        self._pipeline.wire(self._hooks)
-
-    # --- conflicts, messages -------------------------------------------------------------------
-
-    def report_conflict(self, name: str) -> RetryDecision:
-        """Count a failure of a requester; see `ConflictManager`."""
-        return self._conflicts.report_conflict(name)
-
-    def report_success(self, name: str) -> None:
-        """Forget the failures of a requester."""
-        self._conflicts.report_success(name)
-
     def attach_worker(self, worker: Callable[[Any], Any] | None) -> None:
         """Who delivers outbox messages: `worker(message)`; None: nobody, they stay queued."""
         self._outbox.attach_worker(worker)
@@ -513,10 +160,6 @@ class TheusEngine(Calls):
 
     # --- the end -------------------------------------------------------------------------------
 
-    def _refuse_closed(self) -> None:
-        if self._closed:
-            raise EngineClosedError("the engine was shut down; make a new one")
-
     def shutdown(self) -> None:
         """Stop what was started: workers, threads, relay, heavy segments. Safe to call again.
 
@@ -560,9 +203,3 @@ class TheusEngine(Calls):
 
     def __repr__(self) -> str:
         return f"<TheusEngine at version {self._store.ver}, {len(self.registry)} processes>"
-
-
-def _at(data: Any, path: Sequence[Any]) -> Any:
-    for key in path:
-        data = data[key]
-    return data

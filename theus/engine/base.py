@@ -1,0 +1,243 @@
+"""What an engine is made of, and the look at its state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from theus._core.calls import Calls
+from theus._core.chain import RetryPolicy
+from theus._core.conflict import Arbiter, ConflictManager
+from theus._core.context import Spec
+from theus._core.guard_keys import detached
+from theus._core.hooks import Hooks
+from theus._core.ring import Ring
+from theus._core.runner import Runner
+from theus._core.state import State, state_of
+from theus._core.store import Store
+from theus.context.base import zones_of
+from theus.context.updates import FunctionResult, StateUpdate
+from theus.engine.commit import AuditParticipant, Pipeline, SchemaParticipant
+from theus.engine.dispatch import Dispatcher
+from theus.engine.lanes import Lanes
+from theus.engine.registry import ProcessRegistry
+from theus.engine.settings import Settings
+from theus.engine.updates import apply_update
+from theus.errors import EngineClosedError
+from theus.outbox import Outbox, OutboxCollector
+from theus.signals import SignalHub
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from theus.audit import AuditSystem
+    from theus.heavy.allocator import HeavyZoneAllocator
+
+__all__ = ["EngineBase"]
+
+
+def _collector() -> OutboxCollector:
+    """The outbox of one transaction; payloads are detached from it when they are queued."""
+    return OutboxCollector(detached)
+
+
+class _Services:
+    """What contexts get from outside the core."""
+
+    @staticmethod
+    def logger(name: str) -> logging.Logger:
+        return logging.getLogger(f"theus.process.{name}")
+
+    @staticmethod
+    def heavy(guard: Any) -> Any:
+        from theus.engine.heavy_lane import ProcessHeavy
+
+        return ProcessHeavy(guard)
+
+
+class EngineBase(Calls):
+    """The parts of an engine, wired together."""
+
+    def __init__(
+        self,
+        context: Any = None,
+        strict_mode: bool | None = None,
+        strict_cas: bool = False,
+        audit_recipe: Any = None,
+        *,
+        strict_guards: bool | None = None,
+        schema: Any = None,
+        isolation: str = "serializable",
+        write_timeout_ms: float | None = None,
+        pool: str | None = None,
+        pool_size: int | None = None,
+        **options: Any,
+    ) -> None:
+        strict = strict_mode if strict_mode is not None else strict_guards
+        self.settings = Settings.read(
+            strict_mode=True if strict is None else bool(strict),
+            strict_cas=strict_cas,
+            isolation=isolation,
+            write_timeout_ms=write_timeout_ms,
+            pool=pool,
+            pool_size=pool_size,
+            **options,
+        )
+        self._context = context
+        self._lock = threading.Lock()
+        self._closed = False
+        self._heavy: HeavyZoneAllocator | None = None
+        self._audit_system: AuditSystem | None = None
+        self._make_state(context)
+        self._make_runner()
+        if audit_recipe is not None:
+            self._wire_audit(audit_recipe)
+        if schema is not None:
+            self.set_schema(schema)
+
+    def _make_state(self, context: Any) -> None:
+        settings = self.settings
+        self._store = Store(zones_of(context), history=settings.history)
+        self._hub = SignalHub()
+        self._outbox = Outbox()
+        self._store.hub = self._hub
+        self._store.outbox = _collector
+        self._store.meta = Ring(settings.meta_capacity)
+        self._pipeline = Pipeline(self._store, self._outbox)
+
+    def _make_runner(self) -> None:
+        settings = self.settings
+        retries, backoff = settings.max_retries, settings.base_backoff_ms
+        self._arbiter = Arbiter(self._store, settings.lease_ms / 1000.0)
+        self._conflicts = ConflictManager(retries, backoff, lease_ms=settings.lease_ms)
+        self._lanes = Lanes()
+        self._hooks = self._make_hooks()
+        policy = RetryPolicy(self._arbiter, max_retries=retries, base_backoff_ms=backoff)
+        self._runner = Runner(self._store, policy, self._hooks)
+        self._dispatcher = Dispatcher(settings)
+        self._registry = ProcessRegistry(settings, _Services)
+        self._remote: dict[str, tuple[Spec, Spec]] = {}
+
+    def _make_hooks(self) -> Hooks:
+        hooks = Hooks()
+        lanes = self._lanes
+        hooks.sleep, hooks.sleep_async = lanes.sleep, lanes.sleep_async
+        hooks.park, hooks.park_async = lanes.park, lanes.park_async
+        hooks.thread = lanes.thread
+        hooks.loop = asyncio._get_running_loop
+        hooks.complete = asyncio.run
+        hooks.update_type = StateUpdate
+        hooks.result_type = FunctionResult
+        hooks.apply_update = apply_update
+        self._pipeline.wire(hooks)
+        return hooks
+
+    def _wire_audit(self, recipe: Any) -> None:
+        from theus.audit import AuditValidator
+
+        if isinstance(recipe, (str, Path)):
+            from theus.config import ConfigFactory
+
+            recipe = ConfigFactory.load_recipe(recipe)
+        validator = AuditValidator(recipe)
+        self._audit_system = validator.system
+        self._pipeline.audit = AuditParticipant(validator)
+        self._pipeline.wire(self._hooks)
+
+    @property
+    def state(self) -> State:
+        """The newest version; the same object as long as nothing is committed. O(1)."""
+        return state_of(self._store)
+
+    @property
+    def context(self) -> Any:
+        """The context object the engine was made from."""
+        return self._context
+
+    @property
+    def signal(self) -> SignalHub:
+        """The signal hub."""
+        return self._hub
+
+    @property
+    def audit(self) -> AuditSystem | None:
+        """The audit system, where an audit recipe was given."""
+        return self._audit_system
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages of committed transactions that were not delivered yet."""
+        return self._outbox
+
+    @property
+    def heavy(self) -> HeavyZoneAllocator:
+        """The allocator of heavy arrays, made on first use; its segments go at shutdown."""
+        with self._lock:
+            if self._heavy is None:
+                self._refuse_closed()
+                self._heavy = self._make_heavy()
+            return self._heavy
+
+    def _make_heavy(self) -> HeavyZoneAllocator:
+        from theus.heavy.allocator import HeavyZoneAllocator
+        from theus.heavy.registry import MemoryRegistry
+
+        registry = None
+        if self.settings.registry_dir is not None:
+            registry = MemoryRegistry(directory=self.settings.registry_dir)
+        return HeavyZoneAllocator(
+            registry=registry, capacity_bytes=self.settings.heap_mb * 1024 * 1024
+        )
+
+    def stats(self) -> dict[str, Any]:
+        """Counters: commits, conflicts, retries, what is alive. One look, no lock."""
+        store, counters = self._store, self._runner.counters
+        return {
+            "version": store.ver,
+            "commits": store.commits,
+            "conflicts": store.conflicts,
+            "attempts": counters.attempts,
+            "retries": counters.retries,
+            "max_attempts": max(counters.max_attempts, min(1, counters.attempts)),
+            "failures": counters.failures,
+            "tickets": counters.tickets,
+            "parked": counters.parked,
+            "waiting": self._arbiter.waiting,
+            "snapshots_alive": store.alive,
+            "undo_records": store.undo_records,
+            "history": len(store.history),
+            "outbox_pending": len(self._outbox),
+        }
+
+    def collect(self) -> int:
+        """Prune undo records that nobody needs, all of them now; returns how many are left."""
+        return self._store.collect()
+
+    def set_schema(self, model: Any) -> None:
+        """Check every resulting state against a model (pydantic v2 or dataclass); None: no more.
+
+        Raises SchemaViolationError if the present state does not fit.
+        """
+        if model is None:
+            self._pipeline.schema = None
+        else:
+            from theus.schema import SchemaValidator
+
+            validator = SchemaValidator(model)
+            data = self.state.to_dict()
+            validator.validate(None, lambda path: _at(data, path))
+            self._pipeline.schema = SchemaParticipant(validator)
+        self._pipeline.wire(self._hooks)
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise EngineClosedError("the engine was shut down; make a new one")
+
+
+def _at(data: Any, path: Sequence[Any]) -> Any:
+    for key in path:
+        data = data[key]
+    return data
