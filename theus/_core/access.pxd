@@ -1,5 +1,6 @@
 from theus._core.footprint cimport Footprint
 from theus._core.guard cimport Guard
+from theus._core.guard_map cimport MapGuard
 
 
 cdef class Access(Footprint):
@@ -10,4 +11,4 @@ cdef class Access(Footprint):
     cdef int check_time(self) except -1
     cdef int put_path(self, tuple parts, object value) except -1
     cdef object get_domain(self)
-    cdef bint put_below(self, object area, tuple parts, object value) except -1
+    cdef MapGuard find_below(self, object area, tuple parts)

@@ -226,18 +226,17 @@ cdef class Access(Footprint):
         assign(target, parts[last], value)
         return 0
 
-    cdef bint put_below(self, object area, tuple parts, object value) except -1:
-        """The common case of `put_path`: mappings all the way. False where it is another case."""
-        cdef Py_ssize_t index, last = len(parts) - 1
-        if last < 1 or type(area) is not MapGuard:
-            return False
-        for index in range(1, last):
-            found = (<MapGuard>area).lookup(parts[index], None)
-            if type(found) is not MapGuard:
-                return False
-            area = found
-        (<MapGuard>area).put(parts[last], value)
-        return True
+    cdef MapGuard find_below(self, object area, tuple parts):
+        """The mapping in an area that holds the last key of a path, the common case of
+        `put_path`: mappings all the way. None where it is another case."""
+        cdef Py_ssize_t index
+        if type(area) is not MapGuard:
+            return None
+        for index in range(1, len(parts) - 1):
+            area = (<MapGuard>area).lookup(parts[index], None)
+            if type(area) is not MapGuard:
+                return None
+        return <MapGuard>area
 
     def set(self, path, value):
         """Replace exactly what is at the path. Missing mappings on the way are made."""

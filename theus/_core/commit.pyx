@@ -271,20 +271,26 @@ cdef int forget_values(Footprint tx, Op op) except -1:
 cdef int stamp_trees(Footprint tx, u64 ver) except -1:
     """Every container above a change gets the version as its tree stamp."""
     cdef Draft draft = tx.first
-    cdef Guard guard
+    if tx.sole is not None:
+        stamp_up(tx, <Guard>tx.sole, ver)
     while draft is not None:
         if not draft.idle:
-            guard = <Guard>draft.guard
-            guard.node.tree = ver
-            while guard.parent is not NULL:
-                guard = <Guard>guard.parent
-                guard.node.tree = ver
-            if not guard.node.opaque:
-                tx.store.root.tree = ver
+            stamp_up(tx, <Guard>draft.guard, ver)
         draft = draft.next
     if tx.inner is not None:
         for node in tx.inner:
             (<Node>node).tree = ver
+    return 0
+
+
+cdef inline int stamp_up(Footprint tx, Guard guard, u64 ver) except -1:
+    """From the container of a change up to the root."""
+    guard.node.tree = ver
+    while guard.parent is not NULL:
+        guard = <Guard>guard.parent
+        guard.node.tree = ver
+    if not guard.node.opaque:
+        tx.store.root.tree = ver
     return 0
 
 

@@ -74,6 +74,7 @@ cdef class Footprint:
     cdef object heavy_root
     cdef object domain_guard
     cdef bint prepared    # the drafts have become operations
+    cdef object sole      # guard of the container of the only write, planned without a draft
     cdef Py_ssize_t op_count
     cdef Op op            # the only one; where there are more, all of them are in `ops`
     cdef list ops

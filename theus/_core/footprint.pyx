@@ -149,6 +149,7 @@ cdef class Footprint:
             self.trash = None
             self.saved = None
         self.points = None
+        self.sole = None
         self.root = None
         self.heavy_root = None
         self.domain_guard = None

@@ -22,6 +22,7 @@ import math
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
     int PyDict_Next(object d, Py_ssize_t* pos, PyObject** k, PyObject** v)
+    bint PyUnicode_CheckExact(object)
 
 
 cdef int prepare(Footprint tx) except -1:
@@ -48,6 +49,30 @@ cdef int prepare(Footprint tx) except -1:
                 add_checks(tx, <Guard>draft.guard)
         draft = draft.next
     return 0
+
+
+cdef bint plan_single(Footprint tx, Guard guard, object key, object value) except -1:
+    """The whole plan of an attempt that writes nothing but this: one key of a mapping, a leaf.
+
+    The operation that `put` and `prepare` would come to, without a draft in between. False, and
+    nothing done, in every other case; nothing may be written afterwards.
+    """
+    cdef Node node = guard.node
+    cdef PyObject* base
+    if tx.first is not None or not tx.track or guard.private or node.opaque or not is_plain_leaf(value):
+        return False
+    base = value_at(node, key, tx.ver)
+    if not PyUnicode_CheckExact(key) or base is not NULL and is_node(base):
+        return False
+    guard.may_write(key)
+    tx.drop_ops()
+    tx.prepared = True
+    if base is not NULL and same_leaf(<object>base, value):
+        tx.note(node, <PyObject*>key, KEY)
+    else:
+        tx.add_op(make_op(OP_SET, node, guard.get_link(), key, value))
+    tx.sole = guard
+    return True
 
 
 cdef bint has_pending(Draft draft) except -1:

@@ -14,7 +14,7 @@ cdef class Runner:
     cdef readonly Hooks hooks
     cdef readonly dict direct
     cdef ProcessContext begin(self, Spec spec, Chain chain)
-    cdef int map_result(self, Spec spec, ProcessContext ctx, object result) except -1
+    cdef int map_result(self, Spec spec, ProcessContext ctx, object result, bint last) except -1
     cdef object settle(self, Spec spec, ProcessContext ctx, object result)
     cdef object attempt(self, Spec spec, ProcessContext ctx, tuple args, dict kwargs)
     cdef object attempt_call(self, Spec spec, ProcessContext ctx, tuple args, dict kwargs)

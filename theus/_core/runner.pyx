@@ -18,8 +18,10 @@ from theus._core.context cimport ProcessContext, Spec
 from theus._core.current cimport awaited, call_body, context_now, joinable, resume, suspended
 from theus._core.footprint cimport ACTIVE
 from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
+from theus._core.guard_map cimport MapGuard
 from theus._core.hooks cimport Hooks
 from theus._core.pattern cimport EVERYTHING, Position
+from theus._core.plan cimport plan_single
 from theus._core.store cimport Store
 from theus._core.transaction cimport Transaction
 
@@ -61,9 +63,11 @@ cdef class Runner:
         ctx.spec = spec
         return ctx
 
-    cdef int map_result(self, Spec spec, ProcessContext ctx, object result) except -1:
-        """The return value of the body -> writes on the declared outputs."""
+    cdef int map_result(self, Spec spec, ProcessContext ctx, object result, bint last) except -1:
+        """The return value of the body -> writes on the declared outputs; `last`: nothing else
+        is written or looked at before the commit."""
         cdef Transaction tx = ctx.tx
+        cdef MapGuard target
         root = tx.root
         cdef Position pos = tx.pos
         cdef bint pure = tx.pure
@@ -72,8 +76,13 @@ cdef class Runner:
             return 0
         if spec.outputs is None:
             return 0
-        if spec.in_domain and not pure and tx.put_below(ctx.get_domain(), spec.single, result):
-            return 0
+        if spec.in_domain and not pure:
+            target = tx.find_below(ctx.get_domain(), spec.single)
+            if target is not None:
+                key = spec.single[len(spec.single) - 1]
+                if not last or not plan_single(tx, target, key, result):
+                    target.put(key, result)
+                return 0
         tx.pos = EVERYTHING
         tx.root = None
         heavy = tx.heavy_root
@@ -100,7 +109,7 @@ cdef class Runner:
                 if result.update is not None:
                     self.hooks.apply_update(tx, spec, result.update)
                 result = result.value
-            self.map_result(spec, ctx, result)
+            self.map_result(spec, ctx, result, self.hooks.check is None)
             if not is_plain_leaf(result) and is_held(result):
                 result = plain_of(result)
         tx.prepare()
@@ -289,7 +298,7 @@ cdef class Runner:
             ctx = join(spec, tx)
             result = call_body(ctx, spec.func, args, kwargs)
             if result is not None:
-                self.map_result(spec, ctx, result)
+                self.map_result(spec, ctx, result, False)
         except BaseException as error:
             if tx.status == ACTIVE:
                 point.rollback()
@@ -310,7 +319,7 @@ cdef class Runner:
             else:
                 result = await self.hooks.thread(body_call(spec, ctx, args, kwargs))
             if result is not None:
-                self.map_result(spec, ctx, result)
+                self.map_result(spec, ctx, result, False)
         except BaseException as error:
             if tx.status == ACTIVE:
                 point.rollback()

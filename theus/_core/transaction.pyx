@@ -15,10 +15,11 @@ from theus._core.commit cimport FENCED, release
 from theus._core.commit cimport install as install_prepared
 from theus._core.commuting cimport Commuting
 from theus._core.delta cimport Op
-from theus._core.footprint cimport ACTIVE, COMMITTED, FAILED, ROLLED_BACK, Footprint
+from theus._core.footprint cimport ACTIVE, COMMITTED, FAILED, ROLLED_BACK, Draft, Footprint
 from theus._core.layout cimport share_dealloc
 from theus._core.node cimport u64
 from theus._core.pattern cimport EVERYTHING, Position
+from theus._core.plan cimport has_pending
 from theus._core.plan cimport prepare as prepare_drafts
 from theus._core.savepoint cimport take_savepoint
 from theus._core.state cimport State
@@ -156,7 +157,12 @@ cdef class Transaction(Commuting):
     @property
     def has_writes(self):
         """Whether anything is pending in the state."""
-        return self.order is not None and len(self.order) > 0
+        cdef Draft draft = self.first
+        while draft is not None:
+            if has_pending(draft):
+                return True
+            draft = draft.next
+        return False
 
     def savepoint(self):
         """A place to return to -> Savepoint. Values assigned before are detached from the caller."""
@@ -167,7 +173,8 @@ cdef class Transaction(Commuting):
     cpdef prepare(self):
         """Turn drafts into operations; the first half of a commit."""
         self.check_time()
-        prepare_drafts(self)
+        if self.sole is None:
+            prepare_drafts(self)
         self.effects = None
         if self.signals is not None or self.outbox_log is not None:
             messages = () if self.outbox_log is None else tuple(self.outbox_log)
