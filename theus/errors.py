@@ -48,6 +48,7 @@ __all__ = [
     "SignalClosedError",
     "SignalLaggedError",
     "SignalTimeoutError",
+    "StateBrokenError",
     "SystemBusyError",
     "TaskTimeoutError",
     "TheusError",
@@ -158,6 +159,16 @@ class TransactionStateError(TransactionError):
 
     code = "T111"
     remedy = "Use transactions and the values read through them inside their block only."
+
+
+class StateBrokenError(TransactionError):
+    """Memory ran out between two changes of a commit; the state takes no further commits.
+
+    Fields: ``version``: the last one that is whole. Start a new engine from what was saved.
+    """
+
+    code = "T122"
+    remedy = "Start a new engine from the data that was saved last, with more memory."
 
 
 class ConflictError(TransactionError, ContextError):

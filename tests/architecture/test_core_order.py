@@ -33,6 +33,7 @@ ORDER = (
     "conflict",
     "plan",
     "validate",
+    "apply",
     "commit",
     "state",
     "access",

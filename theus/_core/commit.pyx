@@ -9,20 +9,20 @@
 4. per operation: undo record (or moved stamp), stamps, value;
 5. version + 1, one record in the log of deltas.
 
-A failure before step 3 leaves no trace. Steps 3 to 5 run no user code: keys are builtin or
-hashed by the standard library, replaced values are dropped after the lock.
+A failure before step 3 leaves no trace, and what is done in step 4 is taken back if memory runs
+out. Steps 3 to 5 run no user code: keys are builtin or hashed by the standard library, replaced
+values are dropped after the lock.
 """
 
 from cpython.object cimport PyObject
+from theus._core.apply cimport apply_ops, take_back
 from theus._core.conflict cimport Ticket
-from theus._core.delta cimport (
-    OP_ADD, OP_CUT, OP_DEL, OP_DISCARD, OP_INCR, OP_ITEM, OP_LIST, OP_MIN, OP_MOVE, OP_TAIL, Op,
-)
-from theus._core.fault cimport INSTALL_OUTSIDE_LOCK, STAMP_NOT_MOVED, planted
+from theus._core.delta cimport OP_ADD, OP_CUT, OP_DISCARD, OP_INCR, OP_LIST, OP_MIN, Op
+from theus._core.fault cimport INSTALL_OUTSIDE_LOCK, planted
 from theus._core.footprint cimport Draft, Footprint
 from theus._core.guard cimport Guard
 from theus._core.guard_keys cimport commute
-from theus._core.node cimport MAP, Era, Node, Tomb, Undo, is_tomb, u64
+from theus._core.node cimport Node, Tomb, is_tomb, u64
 from theus._core.path cimport format_path
 from theus._core.plan cimport same_leaf
 from theus._core.store cimport Store
@@ -33,6 +33,10 @@ from theus._core.validate cimport (
 import datetime
 import decimal
 import time
+
+from theus.errors import StateBrokenError
+
+cdef list NOTHING = []
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
@@ -134,6 +138,12 @@ cdef int judge(Footprint tx) except -1:
     cdef Store store = tx.store
     cdef Ticket fence
     cdef int verdict = FRESH
+    if store.halfway:
+        raise StateBrokenError(
+            "memory ran out in the middle of an earlier commit, whose changes are only partly in the "
+            "state; nothing more is committed to it. Start again from what was saved last.",
+            version=store.ver,
+        )
     if store.fence is not None:
         fence = <Ticket>store.fence
         if fence.chain is not tx.chain and fence.blocks(tx):
@@ -209,7 +219,7 @@ cdef bint compute(Footprint tx) except -1:
             op.value = op.new
         elif OP_INCR <= op.code <= OP_MIN:
             value = PyDict_GetItemWithError(op.node.cur, op.key)
-            old = Tomb.__new__(Tomb) if value is NULL else <object>value
+            old = tx.store.absent if value is NULL else <object>value
             if before is not None and before.node is op.node and before.key == op.key:
                 old = before.value
             before = op
@@ -233,38 +243,39 @@ cdef object apply_all(Footprint tx, double moment):
     """Install everything; returns what the log lets go, to be dropped after the lock."""
     cdef Store store = tx.store
     cdef u64 ver = store.ver + 1
-    cdef Py_ssize_t index
-    cdef Op op
     if tx.pin.held:
         store.unlink(&tx.pin)
     stamp_trees(tx, ver)
-    for index in range(tx.op_count):
-        op = tx.op_at(index)
-        op.node.tree = ver
-        apply_op(store, op, ver)
-        op.value = None
-        if op.node.opaque:
-            forget_values(tx, op)
+    if tx.op_count == 1 and tx.effects is None and tx.op.code != OP_CUT:
+        apply_ops(tx, ver)
+    else:
+        apply_or_take_back(tx, ver, moment)
     store.ver = ver
     store.commits += 1
     tx.committed_version = ver
-    evicted = store.history.append(ver, moment, tx.process, tx.op if tx.op_count == 1 else tx.ops)
+    if store.log_at < store.log_end:
+        store.prune(2 * tx.op_count + 8, tx.trash)
+    return store.history.append(ver, moment, tx.process, tx.op if tx.op_count == 1 else tx.ops)
+
+
+cdef int apply_or_take_back(Footprint tx, u64 ver, double moment) except -1:
+    """The same for more than one operation, or one and something to send: all or nothing.
+
+    What has been done is taken back if memory runs out. Stamps and undo records stay, so the
+    version is used up: it is one that changed nothing.
+    """
+    cdef Store store = tx.store
     if tx.effects is not None:
         store.outgoing.append((ver, tx.effects))
-    if store.log_at < len(store.log):
-        if tx.trash is None:
-            tx.trash = []
-        store.prune(2 * tx.op_count + 8, tx.trash)
-    return evicted
-
-
-cdef int forget_values(Footprint tx, Op op) except -1:
-    """Objects of the heavy zone are not kept in the log; they go when the transaction ends."""
-    if tx.trash is None:
-        tx.trash = []
-    tx.trash.append((op.old, op.new))
-    op.old = None
-    op.new = None
+    try:
+        apply_ops(tx, ver)
+    except BaseException:
+        if tx.effects is not None:
+            store.outgoing.pop()
+        take_back(tx)
+        store.ver = ver
+        store.history.append(ver, moment, tx.process, NOTHING)
+        raise
     return 0
 
 
@@ -291,190 +302,4 @@ cdef inline int stamp_up(Footprint tx, Guard guard, u64 ver) except -1:
         guard.node.tree = ver
     if not guard.node.opaque:
         tx.store.root.tree = ver
-    return 0
-
-
-cdef int apply_op(Store store, Op op, u64 ver) except -1:
-    cdef int code = op.code
-    if code == OP_ITEM:
-        op.old = op.node.seq[op.key]
-        set_item(store, op.node, op.key, op.value, ver)
-    elif code == OP_TAIL:
-        extend_list(store, op.node, op.value, ver)
-    elif code == OP_CUT:
-        cut_list(store, op, ver)
-    elif code == OP_LIST:
-        replace_list(store, op, ver)
-    elif code == OP_DEL or code == OP_DISCARD:
-        delete_key(store, op, ver)
-    else:
-        set_key(store, op, ver)
-    return 0
-
-
-cdef int keep_old(Store store, Node node, object key, object old, u64 ver, u64 since) except -1:
-    """Remember `old` for the snapshots that see it, and stamp the key.
-
-    The newest record of the key is moved instead of making a new one where no living snapshot
-    lies between it and now; `since` forbids that for records older than it (lists).
-    """
-    cdef PyObject* found = NULL
-    cdef Undo record, older
-    if node.undo is not None:
-        found = PyDict_GetItemWithError(node.undo, key)
-    if found is not NULL and (<Undo>found).ver > since and (
-        store.newest is NULL or store.newest.ver < (<Undo>found).ver
-    ):
-        (<Undo>found).ver = ver
-    elif store.oldest is not NULL:
-        record = Undo.__new__(Undo)
-        record.ver = ver
-        record.node = node
-        record.key = key
-        record.old = old
-        if found is not NULL:
-            older = <Undo>found
-            record.older = older
-            older.newer = <PyObject*>record
-        if node.undo is None:
-            node.undo = {}
-        node.undo[key] = record
-        store.enlist(record, ver)
-    else:
-        node.floor = ver
-    if planted() != STAMP_NOT_MOVED:
-        node.mtime = ver
-    return 0
-
-
-cdef int keep_order(Store store, Node node, u64 ver) except -1:
-    """Remember the order of the keys for older snapshots, before one moves to the end."""
-    cdef Era era
-    if store.oldest is not NULL:
-        era = Era.__new__(Era)
-        era.ver = ver
-        era.items = list(node.cur)
-        era.node = node
-        era.older = node.eras
-        node.eras = era
-        store.enlist(era, ver)
-    return 0
-
-
-# Replaced values stay alive in `op.old` or in the trash, so nothing is destroyed under the lock.
-
-
-cdef int set_key(Store store, Op op, u64 ver) except -1:
-    cdef Node node = op.node
-    cdef object key = op.key
-    cdef PyObject* found = PyDict_GetItemWithError(node.cur, key)
-    cdef bint there = found is not NULL and not is_tomb(found)
-    if op.code == OP_ADD and there:
-        op.old = True
-        return 0
-    old = Tomb.__new__(Tomb) if found is NULL else <object>found
-    op.old = old
-    keep_old(store, node, key, old, ver, 0)
-    if found is NULL:
-        node.shape = ver
-        if not node.odd and node.kind == MAP and key in store.reserved:
-            node.odd = True
-    elif not there or op.code == OP_MOVE:
-        node.shape = ver
-        keep_order(store, node, ver)
-        del node.cur[key]
-        if not there:
-            node.tombs -= 1
-    node.cur[key] = op.value
-    return 0
-
-
-cdef int delete_key(Store store, Op op, u64 ver) except -1:
-    cdef Node node = op.node
-    cdef object key = op.key
-    cdef PyObject* found = PyDict_GetItemWithError(node.cur, key)
-    if found is NULL or is_tomb(found):
-        return 0
-    old = <object>found
-    op.old = old
-    keep_old(store, node, key, old, ver, 0)
-    node.shape = ver
-    if store.oldest is not NULL:
-        node.tombs += 1
-        node.cur[key] = Tomb.__new__(Tomb)
-    else:
-        del node.cur[key]
-    return 0
-
-
-cdef u64 last_structural(Node node) noexcept:
-    """Version of the newest era that kept a whole list; 0 where there is none."""
-    cdef Era era = node.eras
-    while era is not None:
-        if era.items is not None:
-            return era.ver
-        era = era.older
-    return 0
-
-
-cdef int set_item(Store store, Node node, Py_ssize_t index, object value, u64 ver) except -1:
-    old = node.seq[index]
-    keep_old(store, node, index, old, ver, last_structural(node))
-    node.seq[index] = value
-    return 0
-
-
-cdef int keep_length(Store store, Node node, u64 ver, list items) except -1:
-    """Remember length (and content, where `items` is given) for older snapshots."""
-    cdef Era era
-    cdef u64 newest
-    if store.oldest is NULL:
-        return 0
-    newest = store.newest.ver
-    if items is None:
-        if node.eras is not None and node.eras.ver > newest:
-            return 0
-    elif last_structural(node) > newest:
-        return 0
-    era = Era.__new__(Era)
-    era.ver = ver
-    era.length = len(node.seq)
-    era.items = items
-    era.node = node
-    era.older = node.eras
-    node.eras = era
-    store.enlist(era, ver)
-    return 0
-
-
-cdef int extend_list(Store store, Node node, list values, u64 ver) except -1:
-    keep_length(store, node, ver, None)
-    node.shape = ver
-    node.mtime = ver
-    node.seq.extend(values)
-    return 0
-
-
-cdef int cut_list(Store store, Op op, u64 ver) except -1:
-    cdef Node node = op.node
-    cdef Py_ssize_t index, keep = op.key
-    cdef u64 since = last_structural(node)
-    keep_length(store, node, ver, None)
-    for index in range(keep, len(node.seq)):
-        keep_old(store, node, index, node.seq[index], ver, since)
-    op.old = node.seq[keep:]
-    node.shape = ver
-    node.mtime = ver
-    del node.seq[keep:]
-    return 0
-
-
-cdef int replace_list(Store store, Op op, u64 ver) except -1:
-    cdef Node node = op.node
-    op.old = node.seq
-    keep_length(store, node, ver, node.seq)
-    node.order = ver
-    node.shape = ver
-    node.mtime = ver
-    node.seq = op.value
     return 0

@@ -29,7 +29,9 @@ cdef class Store:
     cdef PyObject* shared
     cdef list log
     cdef u64* stamps
+    cdef Py_ssize_t halfway   # operations of a commit that are done; not 0 after it: broken
     cdef Py_ssize_t log_at
+    cdef Py_ssize_t log_end
     cdef Py_ssize_t stamps_size
     cdef cython.pymutex mutex
     cdef readonly DeltaLog history
@@ -52,8 +54,8 @@ cdef class Store:
     cdef void unlink(self, Pin* pin) noexcept
     cdef bint reserve(self, Py_ssize_t count) noexcept
     cdef void enlist(self, object record, u64 ver) noexcept
-    cdef void prune(self, Py_ssize_t budget, list trash) noexcept
-    cdef void compact(self) noexcept
+    cdef int prune(self, Py_ssize_t budget, list trash) except -1
+    cdef int compact(self) except -1
     cdef void drop_undo(self, Undo record, list trash) noexcept
     cdef void discard(self, Undo record, list trash) noexcept
     cdef void drop_era(self, Era era, list trash) noexcept

@@ -29,11 +29,11 @@ cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
     int PyList_SetSlice(object l, Py_ssize_t low, Py_ssize_t high, PyObject* items) except -1
     ctypedef struct PyListObject:
-        Py_ssize_t allocated
-    Py_ssize_t PY_SSIZE_T_MAX
+        PyObject** ob_item
 
 cdef enum:
     RELEASE_BUDGET = 128
+    LOG_KEPT = 4096
 
 
 @cython.final
@@ -146,66 +146,81 @@ cdef class Store:
             return
         with self.mutex:
             self.unlink(pin)
-            if pin.prev is NULL and self.log_at < len(self.log):
+            if pin.prev is NULL and self.log_at < self.log_end:
                 trash = []
                 self.prune(RELEASE_BUDGET, trash)
 
     cdef bint reserve(self, Py_ssize_t count) noexcept:
         """Make room for `count` more records, so that listing them cannot fail."""
-        cdef Py_ssize_t size = len(self.log), need = size + count
+        cdef Py_ssize_t need = self.log_end + count
+        cdef Py_ssize_t room = need + need // 2 + 64
         cdef u64* stamps
         if need > self.stamps_size:
-            need += need // 2 + 64
-            stamps = <u64*>realloc(self.stamps, need * sizeof(u64))
+            stamps = <u64*>realloc(self.stamps, room * sizeof(u64))
             if stamps is NULL:
                 return False
             self.stamps = stamps
-            self.stamps_size = need
-        if (<PyListObject*>self.log).allocated < size + count:
+            self.stamps_size = room
+        if need > len(self.log):
             try:
-                self.log.extend([None] * (count + count // 2 + 8))
+                self.log.extend([None] * (room - len(self.log)))
             except MemoryError:
                 return False
-            PyList_SetSlice(self.log, size, PY_SSIZE_T_MAX, NULL)
         return True
 
     cdef void enlist(self, object record, u64 ver) noexcept:
         """List a record under a version; room was reserved."""
-        self.stamps[len(self.log)] = ver
-        self.log.append(record)
+        self.stamps[self.log_end] = ver
+        self.log[self.log_end] = record
+        self.log_end += 1
 
-    cdef void prune(self, Py_ssize_t budget, list trash) noexcept:
-        """Drop records that no living snapshot needs; at most `budget` of them; under the mutex."""
+    cdef int prune(self, Py_ssize_t budget, list trash) except -1:
+        """Drop records that no living snapshot needs; at most `budget` of them; under the mutex.
+
+        Where memory runs out, the rest is left to the next time.
+        """
         cdef u64 low = self.ver if self.oldest is NULL else self.oldest.ver
-        cdef Py_ssize_t at = self.log_at, stop = min(len(self.log), self.log_at + budget)
-        while at < stop and self.stamps[at] <= low:
-            record = self.log[at]
-            if type(record) is Undo:
-                if (<Undo>record).node is not None:
-                    if (<Undo>record).ver <= low:
-                        self.drop_undo(<Undo>record, trash)
-                    elif self.reserve(1):       # its stamp has moved since it was listed
-                        self.enlist(record, (<Undo>record).ver)
-                    else:
-                        break
-            else:
-                self.drop_era(<Era>record, trash)
-            self.log[at] = None
-            at += 1
-        self.log_at = at
-        self.compact()
+        cdef Py_ssize_t at = self.log_at, stop = min(self.log_end, self.log_at + budget)
+        if self.log_end > len(self.log):    # the garbage collector has emptied it: this is the end
+            return 0
+        try:
+            while at < stop and self.stamps[at] <= low:
+                record = self.log[at]
+                if type(record) is Undo:
+                    if (<Undo>record).node is not None:
+                        if (<Undo>record).ver <= low:
+                            self.drop_undo(<Undo>record, trash)
+                        elif self.reserve(1):       # its stamp has moved since it was listed
+                            self.enlist(record, (<Undo>record).ver)
+                        else:
+                            break
+                else:
+                    self.drop_era(<Era>record, trash)
+                self.log[at] = None
+                at += 1
+                self.log_at = at
+            self.compact()
+        except MemoryError:
+            pass
+        return 0
 
-    cdef void compact(self) noexcept:
-        """Cut off the pruned beginning of the log, at most as much work as was pruned."""
-        cdef Py_ssize_t at = self.log_at, left = len(self.log) - at, index
+    cdef int compact(self) except -1:
+        """Close the gap at the beginning of the log, at most as much work as was pruned, and give
+        back some of the room at its end."""
+        cdef Py_ssize_t at = self.log_at, left = self.log_end - at, index
+        cdef PyObject** items
         if left == 0:
-            self.log.clear()
-            self.log_at = 0
-        elif at > 4096 and at > left:
-            PyList_SetSlice(self.log, 0, at, NULL)
+            self.log_at = self.log_end = 0
+        elif at > LOG_KEPT and at > left:
+            items = (<PyListObject*>self.log).ob_item
             for index in range(left):
+                items[index], items[index + at] = items[index + at], items[index]
                 self.stamps[index] = self.stamps[index + at]
-            self.log_at = 0
+            self.log_at, self.log_end = 0, left
+        index = max(len(self.log) - LOG_KEPT, 2 * self.log_end, LOG_KEPT)
+        if len(self.log) > index:
+            PyList_SetSlice(self.log, index, len(self.log), NULL)
+        return 0
 
     cdef void drop_undo(self, Undo record, list trash) noexcept:
         """Forget a record and all older ones of its key."""
@@ -217,7 +232,7 @@ cdef class Store:
             if node.kind != LIST:
                 value = PyDict_GetItemWithError(node.cur, record.key)
                 if value is not NULL and is_tomb(value):
-                    trash.append(node.cur.pop(record.key))
+                    del node.cur[record.key]
                     node.tombs -= 1
         else:
             (<Undo>record.newer).older = None
@@ -230,11 +245,12 @@ cdef class Store:
             self.discard(record, trash)
 
     cdef void discard(self, Undo record, list trash) noexcept:
-        trash.append(record.old)
+        old = record.old
         record.old = None
         record.older = None
         record.newer = NULL
         record.node = None
+        throw_away(old, trash)
 
     cdef void drop_era(self, Era era, list trash) noexcept:
         cdef Era newer = era.node.eras
@@ -244,20 +260,29 @@ cdef class Store:
             while newer.older is not era:
                 newer = newer.older
             newer.older = None
-        trash.append(era)
+        throw_away(era, trash)
 
     def collect(self):
         """Prune everything that can go, in bounded steps. Returns the number of records left."""
         cdef list trash = []
         cdef Py_ssize_t before = -1
-        while before != len(self.log) - self.log_at and self.log_at < len(self.log):
-            before = len(self.log) - self.log_at
+        while before != self.log_end - self.log_at and self.log_at < self.log_end:
+            before = self.log_end - self.log_at
             with self.mutex:
                 self.prune(4096, trash)
             trash = []
-        return len(self.log) - self.log_at
+        return self.log_end - self.log_at
 
     @property
     def undo_records(self):
         """Undo records and eras that are kept now."""
-        return len(self.log) - self.log_at
+        return self.log_end - self.log_at
+
+
+cdef int throw_away(object value, list trash) noexcept:
+    """To be dropped after the lock; at once where not even a list can grow any more."""
+    try:
+        trash.append(value)
+    except MemoryError:
+        pass
+    return 0
