@@ -46,6 +46,7 @@ __all__ = [
     "SettingsError",
     "ShelfError",
     "SignalClosedError",
+    "SignalFullError",
     "SignalLaggedError",
     "SignalTimeoutError",
     "StateBrokenError",
@@ -471,3 +472,13 @@ class SignalTimeoutError(TheusError, TimeoutError):
 
     code = "T603"
     remedy = "Call again, or wait longer."
+
+
+class SignalFullError(TheusError, RuntimeError):
+    """Receivers with the policy ``error`` were full and refused signals; all others have them.
+
+    Fields: ``topics``, ``refused``, ``version`` (of the commit that sent them, which is done).
+    """
+
+    code = "T604"
+    remedy = "Do not repeat the commit; let the receiver catch up, or give it another policy."

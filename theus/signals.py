@@ -1,35 +1,39 @@
 """Signals: what happened, told to whoever listens, after the commit that made it so.
 
-The hub and its receivers are compiled (`theus._core.channel`); this module adds the forms
-that are awaited on an event loop and the text form of a signal. asyncio is imported when a
-receiver first has to wait for one. Any number of threads and event loops may share a hub.
+The hub, its receivers and `Signal` are compiled (`theus._core.channel`, `receiver`, `mailbox`,
+`signal`); this module adds the forms that are awaited on an event loop. asyncio is imported when
+a receiver or a publisher first has to wait for one. Any number of threads and event loops may
+share a hub.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
+import sys
+import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from theus._core.channel import Hub, Receiver
+from theus._core.channel import Hub
+from theus._core.receiver import Receiver
+from theus._core.signal import Signal
 from theus.errors import SignalClosedError
 
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["SignalHub", "SignalReceiver", "publish_signals", "signal_text"]
+    from theus._core.mailbox import Mailbox, Waiters
+
+__all__ = ["Signal", "SignalHub", "SignalReceiver"]
 
 _NOTHING: Final = object()
-
-log = logging.getLogger("theus.signals")
 
 
 class SignalHub(Hub):
     """Broadcasts messages to every subscriber. Safe to use from any thread and loop.
 
-    A publisher never waits: a receiver that is more than its capacity behind loses the oldest
-    messages and is told how many. The hub does not keep its receivers alive.
+    The engine publishes the signals of its commits here, as `Signal` objects; anything else may
+    be published by hand. The hub does not keep its receivers alive.
 
     Parameters
     ----------
@@ -44,17 +48,75 @@ class SignalHub(Hub):
 
     __slots__ = ()
 
-    def subscribe(self, capacity: int | None = None) -> SignalReceiver:
+    def subscribe(
+        self,
+        *topics: str,
+        capacity: int | None = None,
+        policy: Literal["drop_oldest", "block", "coalesce", "error"] = "drop_oldest",
+        key: str | None = None,
+        timeout: float | None = 30.0,
+        typed: bool = False,
+    ) -> SignalReceiver:
         """A new receiver of what is published from now on; it lives as long as you hold it.
+
+        Parameters
+        ----------
+        topics:
+            What to hear: topics (`orders.new`) or patterns of them, as in contracts, but exact:
+            `*` is one level, `**` any number of levels, `ord*` matches in a level. None: all.
+        capacity:
+            How many messages it may be behind; the hub's own number unless given.
+        policy:
+            What happens to a message for which there is no room. "drop_oldest": the oldest goes,
+            and the receiver is told how many it missed. "block": the publisher waits, after its
+            commit and after all others have the message. "coalesce": it replaces the one of the
+            same topic (and `key`) in its place. "error": it is not taken, and the publisher gets
+            a SignalFullError; a commit stays done.
+        key:
+            With "coalesce": the path, in the payload, of what tells messages of a topic apart.
+        timeout:
+            With "block": how many seconds a publisher waits at most (None: for ever). Then, and
+            where it cannot wait (sync code on the thread of an event loop), the oldest go.
+        typed:
+            Whether it gets `Signal` objects instead of texts (`"topic:payload"`).
 
         Raises
         ------
         SignalClosedError
             The hub is closed.
         SettingsError
-            The capacity is no positive integer.
+            An option makes no sense.
+        PathError
+            A pattern of topics is malformed.
         """
-        return SignalReceiver(self, capacity)
+        return SignalReceiver(
+            self, capacity, topics=topics, policy=policy, key=key, timeout=timeout, typed=typed
+        )
+
+    async def publish_async(self, message: Any, /) -> int:
+        """Publish as `publish` does, but await room in receivers with the policy `block`."""
+        refused: list[str | None] = []
+        reached = self.hand_over(message, refused)
+        await self.make_room_async()
+        if refused:
+            self.complain(refused, None)
+        return reached
+
+    def make_room(self) -> None:
+        """Wait until no receiver with the policy `block` has more than its capacity.
+
+        On the thread of an event loop nobody may wait: there the oldest messages go.
+        """
+        if not _in_event_loop():
+            super().make_room()
+            return
+        for box in self.mailboxes or ():
+            box.trim()
+
+    async def make_room_async(self) -> None:
+        """The same without blocking the loop; others run meanwhile."""
+        for box in self.mailboxes or ():
+            await _room_in(box)
 
 
 class SignalReceiver(Receiver):
@@ -92,17 +154,7 @@ class SignalReceiver(Receiver):
 
     async def _arrival(self) -> None:
         """Wait until something was published or closed since the last look."""
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        wake = partial(_wake, loop, future)
-        self.enlist(wake)
-        try:
-            if not self.waiting():
-                await future
-        finally:
-            self.withdraw(wake)
+        await _change(self, self.waiting, None)
 
     def __aiter__(self) -> SignalReceiver:
         """Receive until the hub closes."""
@@ -113,6 +165,42 @@ class SignalReceiver(Receiver):
             return await self.recv_async()
         except SignalClosedError:
             raise StopAsyncIteration from None
+
+
+async def _change(owner: Receiver | Waiters, over: Callable[[], bool], rest: float | None) -> None:
+    """Wait for a change that `owner` tells of, `rest` seconds at most, unless it is `over`."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    wake = partial(_wake, loop, future)
+    owner.enlist(wake)
+    try:
+        if over():
+            return
+        if rest is None:
+            await future
+        else:
+            await asyncio.wait([future], timeout=rest)
+    finally:
+        owner.withdraw(wake)
+
+
+async def _room_in(box: Mailbox) -> None:
+    """Wait until a mailbox has room, as long as it lets publishers wait; then make room."""
+    deadline = None if box.timeout is None else time.monotonic() + box.timeout
+    while box.crowded():
+        rest = None if deadline is None else deadline - time.monotonic()
+        if rest is not None and rest <= 0:
+            box.trim()
+            return
+        await _change(box.writers, lambda: not box.crowded(), rest)
+
+
+def _in_event_loop() -> bool:
+    """Whether the calling thread runs an event loop; does not import asyncio to know it."""
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None
 
 
 def _wake(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
@@ -132,26 +220,3 @@ def _wake(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None
 def _complete(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def signal_text(topic: str, payload: Any) -> str:
-    """The text in which a signal is sent: `"topic:payload"`."""
-    return f"{topic}:{payload}"
-
-
-def publish_signals(hub: Hub, signals: Iterable[tuple[str, Any]]) -> int:
-    """Send the signals of one commit, in order, and wake each receiver once.
-
-    Call it after the commit. A payload without a text (its `__str__` raises) is sent as
-    `topic:<type>` and logged, because the commit can no longer be refused. Returns the number
-    of subscribers.
-    """
-    return hub.publish_many([_safe_text(topic, payload) for topic, payload in signals])
-
-
-def _safe_text(topic: str, payload: Any) -> str:
-    try:
-        return signal_text(topic, payload)
-    except Exception:
-        log.exception("the payload of signal %r has no text; its type is sent instead", topic)
-        return f"{topic}:<{type(payload).__name__}>"

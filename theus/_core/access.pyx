@@ -5,12 +5,13 @@ from theus._core.delta cimport Op
 from theus._core.footprint cimport ACTIVE, FAILED, KEY, Draft, Footprint
 from theus._core.guard cimport Guard, area_guard, root_guard
 from theus._core.guard_list cimport ListGuard
-from theus._core.guard_keys cimport KeyedGuard, commute_all, plain_value
+from theus._core.guard_keys cimport KeyedGuard, commute_all
 from theus._core.guard_map cimport MapGuard
 from theus._core.guard_set cimport SetGuard
 from theus._core.node cimport LIST, Node, Tomb, value_at
 from theus._core.path cimport format_path, parse_path
 from theus._core.pattern cimport EVERYTHING, READ, Position
+from theus._core.signal cimport checked_topic, payload_of
 
 import time
 
@@ -291,12 +292,18 @@ cdef class Access(Footprint):
             self.put_path(parts, value)
 
     def queue_signal(self, topic, payload):
-        """Queue a signal; it goes out after the commit."""
+        """Queue a signal; it goes out after the commit.
+
+        The payload is copied in and read-only from then on (see `Signal`). A transaction sends one
+        signal per topic: the payload assigned last, in the place of the first.
+        """
+        cdef str name = checked_topic(topic)
         if self.status != ACTIVE:
             self.ended()
+        payload = payload_of(payload)
         if self.signals is None:
             self.signals = {}
-        self.signals[topic] = plain_value(payload)
+        self.signals[name] = payload
 
 
 cdef object list_index(object container, object key):

@@ -25,6 +25,7 @@ from theus._core.guard_keys cimport commute
 from theus._core.node cimport Node, Tomb, is_tomb, u64
 from theus._core.path cimport format_path
 from theus._core.plan cimport same_leaf
+from theus._core.signal cimport Outgoing
 from theus._core.store cimport Store
 from theus._core.validate cimport (
     CHANGED, CLOSED, FORGOTTEN, FRESH, IDLE, STALE, changed_since, conflict_error, is_stale,
@@ -93,6 +94,9 @@ cdef int install(Footprint tx) except -1:
     try:
         with store.mutex:
             verdict = judge(tx)
+            if verdict == IDLE and tx.effects is not None:
+                enqueue(tx, store.ver)
+                latch(tx, store.ver)
             if verdict == FRESH and planted() != INSTALL_OUTSIDE_LOCK:
                 evicted = apply_all(tx, moment)
         if verdict == FRESH and planted() == INSTALL_OUTSIDE_LOCK:
@@ -114,12 +118,26 @@ cdef int install(Footprint tx) except -1:
 
 
 cdef int release(Footprint tx) except -1:
-    """A commit without changes of the state: only what it sends takes its place in the order."""
+    """The end of a commit without changes of the state."""
     tx.committed_version = tx.ver
-    if tx.effects is not None:
-        with tx.store.mutex:
-            tx.store.outgoing.append((tx.store.ver, tx.effects))
     return 0
+
+
+cdef int enqueue(Footprint tx, u64 ver) except -1:
+    """What a commit sends takes its place in the order; under the mutex."""
+    cdef Outgoing sent = <Outgoing>tx.effects
+    sent.version = ver
+    tx.store.outgoing.append(sent)
+    return 0
+
+
+cdef void latch(Footprint tx, u64 ver) noexcept:
+    """The signals of a commit, if it sends any, become those of the last commit; under the mutex."""
+    cdef Outgoing sent = <Outgoing>tx.effects
+    if sent is not None and sent.signals:
+        sent.replaced = tx.store.latched  # dropped after the lock
+        tx.store.latched = sent.signals
+        tx.store.latched_at = ver
 
 
 cdef double now() noexcept:
@@ -266,7 +284,7 @@ cdef int apply_or_take_back(Footprint tx, u64 ver, double moment) except -1:
     """
     cdef Store store = tx.store
     if tx.effects is not None:
-        store.outgoing.append((ver, tx.effects))
+        enqueue(tx, ver)
     try:
         apply_ops(tx, ver)
     except BaseException:
@@ -276,6 +294,7 @@ cdef int apply_or_take_back(Footprint tx, u64 ver, double moment) except -1:
         store.ver = ver
         store.history.append(ver, moment, tx.process, NOTHING)
         raise
+    latch(tx, ver)
     return 0
 
 

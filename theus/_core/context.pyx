@@ -45,6 +45,7 @@ cdef class SignalWriter:
     """`ctx.signal`: assign a topic to queue a signal; reading gives what is queued or latched."""
 
     cdef Transaction tx
+    cdef dict latched
 
     def __init__(self):
         raise TypeError("made by a process context")
@@ -56,10 +57,9 @@ cdef class SignalWriter:
         self.tx.queue_signal(topic, payload)
 
     def __getitem__(self, topic):
-        cdef dict latched = self.tx.store.latched
         if self.tx.signals is not None and topic in self.tx.signals:
             return self.tx.signals[topic]
-        return latched[topic]
+        return self.latched[topic]
 
     def __getattr__(self, topic):
         try:
@@ -68,8 +68,7 @@ cdef class SignalWriter:
             raise AttributeError(f"no signal {topic!r} is queued or latched", name=topic) from None
 
     def __contains__(self, topic):
-        cdef dict latched = self.tx.store.latched
-        return topic in latched or (self.tx.signals is not None and topic in self.tx.signals)
+        return topic in self.latched or (self.tx.signals is not None and topic in self.tx.signals)
 
     def get(self, topic, default=None):
         """The payload of a topic, or `default`."""
@@ -159,6 +158,7 @@ cdef class ProcessContext:
         if self.signal_view is None:
             writer = SignalWriter.__new__(SignalWriter)
             writer.tx = self.tx
+            writer.latched = self.tx.store.latch(self.tx.ver)
             self.signal_view = writer
         return self.signal_view
 

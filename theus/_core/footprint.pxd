@@ -81,7 +81,7 @@ cdef class Footprint:
     cdef list inner       # containers changed inside, beside those of the drafts
     cdef list checks      # (node, key) passed through, where reads are not validated
     cdef list trash       # what a commit replaced, to be dropped outside of the lock
-    cdef object effects   # what to hand out after the commit
+    cdef readonly object effects  # what to hand out after the commit; None: nothing
     cdef readonly u64 asserted
     cdef readonly bint strict
     cdef readonly u64 committed_version

@@ -3,6 +3,7 @@ from typing import Any, Final, final
 from typing_extensions import disjoint_base
 
 from theus._core.chain import Chain
+from theus._core.signal import Outgoing
 from theus._core.store import Store
 
 STATUS_NAMES: Final[tuple[str, ...]]
@@ -16,6 +17,8 @@ class Footprint:
     extra: Any
     @property
     def store(self) -> Store: ...
+    @property
+    def effects(self) -> Outgoing | None: ...
     @property
     def chain(self) -> Chain | None: ...
     @property

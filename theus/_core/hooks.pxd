@@ -3,6 +3,8 @@ cdef class Hooks:
     cdef public object discard
     cdef public object check
     cdef public object publish
+    cdef public object backpressure
+    cdef public object backpressure_async
     cdef public object after
     cdef public object failed
     cdef public object sleep

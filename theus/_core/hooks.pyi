@@ -5,6 +5,7 @@ from typing_extensions import disjoint_base
 
 from theus._core.conflict import Arbiter, Ticket
 from theus._core.context import Spec
+from theus._core.signal import Outgoing
 from theus._core.transaction import Transaction
 
 _Args: TypeAlias = tuple[Any, ...]
@@ -15,7 +16,9 @@ class Hooks:
     before: Callable[[Transaction, Spec, _Args, _Kwargs], object] | None
     discard: Callable[[Transaction], object] | None
     check: Callable[[Transaction, Spec | None], object] | None
-    publish: Callable[[], object]
+    publish: Callable[[Outgoing | None], bool]
+    backpressure: Callable[[Outgoing | None], object]
+    backpressure_async: Callable[[Outgoing | None], Awaitable[object]]
     after: Callable[[Transaction, Spec | None], object] | None
     failed: Callable[[Transaction, Spec, BaseException], object] | None
     sleep: Callable[[float], object]

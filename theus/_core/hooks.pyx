@@ -8,7 +8,10 @@ cdef class Hooks:
     discard(tx): an attempt ended without effect; None: nothing.
     check(tx, spec): everything between the body and the install (contract, audit, schema);
         None: nothing to check.
-    publish(): hand out what commits left in `Store.outgoing`, in order (outbox, signals).
+    publish(sent) -> bool: hand out what commits left in `Store.outgoing`, in order (outbox, signals);
+        whether the committer of `sent` (an Outgoing, or None) has to call one of the next two.
+    backpressure(sent), backpressure_async(sent) -> awaitable: wait until receivers have room, then
+        raise what they refused. Called when the commit is over, with nothing held.
     after(tx, spec): after a commit (audit, history); None: nothing.
     failed(tx, spec, error): a body or a check raised; None: nothing.
     sleep(ms), sleep_async(ms) -> awaitable: back-off.

@@ -18,7 +18,7 @@ cdef class Runner:
     cdef object settle(self, Spec spec, ProcessContext ctx, object result)
     cdef object attempt(self, Spec spec, ProcessContext ctx, tuple args, dict kwargs)
     cdef object attempt_call(self, Spec spec, ProcessContext ctx, tuple args, dict kwargs)
-    cdef int done(self, Spec spec, Transaction tx, Chain chain) except -1
+    cdef bint done(self, Spec spec, Transaction tx, Chain chain) except -1
     cdef Chain lost(self, Spec spec, Transaction tx, Chain chain, error)
     cdef object broke(self, Spec spec, Transaction tx, Chain chain, error)
     cdef object undeclared(self, Spec spec, error)

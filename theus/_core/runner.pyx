@@ -130,14 +130,16 @@ cdef class Runner:
 
         return call
 
-    cdef int done(self, Spec spec, Transaction tx, Chain chain) except -1:
+    cdef bint done(self, Spec spec, Transaction tx, Chain chain) except -1:
+        """After the install; whether the committer has to wait for receivers, or is told of them."""
+        cdef bint pressed = False
         if chain is not None:
             chain.close()
-        if self.store.outgoing:
-            self.hooks.publish()
+        if tx.effects is not None or self.store.outgoing:
+            pressed = self.hooks.publish(tx.effects)
         if self.hooks.after is not None:
             self.hooks.after(tx, spec)
-        return 0
+        return pressed
 
     # --- after a failure -------------------------------------------------------------------------
 
@@ -235,6 +237,7 @@ cdef class Runner:
     cpdef run(self, Spec spec, tuple args, dict kwargs):
         """Run a sync process on the caller's thread, with all its attempts. Returns its value."""
         cdef ProcessContext ctx
+        cdef bint pressed
         cdef Transaction tx = joinable(self.store, False)
         cdef Chain chain = None
         if tx is not None:
@@ -247,18 +250,22 @@ cdef class Runner:
                 result = self.attempt(spec, ctx, args, kwargs)
                 if not tx.install():
                     self.wait_install(tx)
-                self.done(spec, tx, chain)
-                return result
+                pressed = self.done(spec, tx, chain)
             except ConflictError as error:
                 chain = self.lost(spec, tx, chain, error)
             except BaseException as error:
                 raise self.broke(spec, tx, chain, error)
+            else:
+                if pressed:
+                    self.hooks.backpressure(tx.effects)
+                return result
             self.pause(chain)
             chain.start()
 
     async def execute(self, Spec spec not None, tuple args, dict kwargs):
         """Run a process from the event loop, with all its attempts. Returns its value."""
         cdef ProcessContext ctx
+        cdef bint pressed
         cdef Transaction tx = joinable(self.store, True)
         cdef Chain chain = None
         if tx is not None:
@@ -279,12 +286,15 @@ cdef class Runner:
                     result = await self.hooks.thread(self.attempt_call(spec, ctx, args, kwargs))
                 if not tx.install():
                     await self.wait_install_async(tx)
-                self.done(spec, tx, chain)
-                return result
+                pressed = self.done(spec, tx, chain)
             except ConflictError as error:
                 chain = self.lost(spec, tx, chain, error)
             except BaseException as error:
                 raise self.broke(spec, tx, chain, error)
+            else:
+                if pressed:
+                    await self.hooks.backpressure_async(tx.effects)
+                return result
             await self.pause_async(chain)
             chain.start()
 
@@ -333,6 +343,7 @@ cdef class Runner:
 
     def commit(self, Transaction tx not None):
         """Commit a transaction made by hand: checks, install, publish. Waits for fences."""
+        cdef bint pressed = False
         try:
             tx.prepare()
             if self.hooks.check is not None:
@@ -344,10 +355,12 @@ cdef class Runner:
             if self.hooks.discard is not None:
                 self.hooks.discard(tx)
             raise
-        if self.store.outgoing:
-            self.hooks.publish()
+        if tx.effects is not None or self.store.outgoing:
+            pressed = self.hooks.publish(tx.effects)
         if self.hooks.after is not None:
             self.hooks.after(tx, None)
+        if pressed:
+            self.hooks.backpressure(tx.effects)
 
     def wait_for(self, Transaction tx not None):
         """The commit of a transaction met a fence: wait, blocking, and commit it."""

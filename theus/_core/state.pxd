@@ -6,7 +6,8 @@ from theus._core.store cimport Snap, Store
 cdef class State:
     cdef Store store
     cdef Snap snap
-    cdef readonly dict signals
+    cdef dict latched
+    cdef object signals_view
     cdef object __weakref__
 
     @staticmethod

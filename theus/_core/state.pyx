@@ -7,11 +7,13 @@ versions what did not change.
 cimport cython
 from theus._core.freeze cimport thaw
 from theus._core.ring cimport Ring
+from theus._core.signal cimport checked_topic, payload_of
 from theus._core.store cimport Snap, Store
 from theus._core.view cimport view_of
 
 import weakref
 
+from theus._core.view import FrozenDict
 from theus.errors import ImmutableError
 
 
@@ -49,17 +51,20 @@ cdef class State:
         store.meta = Ring(meta_capacity)
         if heavy:
             (<dict>store.heavy.cur).update(heavy)
-        store.latched = dict(signal or {})
+        store.latched = {
+            checked_topic(topic): payload_of(payload) for topic, payload in dict(signal or {}).items()
+        }
+        store.latched_at = store.ver
         self.store = store
         self.snap = store.share()
-        self.signals = store.latched
+        self.latched = store.latched
 
     @staticmethod
     cdef State over(Store store, Snap snap):
         cdef State state = State.__new__(State)
         state.store = store
         state.snap = snap
-        state.signals = store.latched
+        state.latched = store.latch(snap.ver)
         return state
 
     cdef Store private_copy(self):
@@ -68,7 +73,6 @@ cdef class State:
         store.meta = self.store.meta
         store.hub = self.store.hub
         (<dict>store.heavy.cur).update(thaw(self.store.heavy, self.snap.ver))
-        store.latched = {}
         return store
 
     def update(self, data=None, heavy=None, signal=None):
@@ -122,6 +126,16 @@ cdef class State:
         return self.store.hub
 
     @property
+    def signals(self):
+        """The signals of the commit that made this version, by topic; read-only (`FrozenDict`).
+
+        The next commit replaces them, with its own or with none.
+        """
+        if self.signals_view is None:
+            self.signals_view = FrozenDict(self.latched)
+        return self.signals_view
+
+    @property
     def meta(self):
         """Entries of the meta log, oldest first: (number, time, key, message)."""
         return self.store.meta.entries() if self.store.meta is not None else []
@@ -165,7 +179,7 @@ cdef class State:
         return self
 
     def __reduce__(self):
-        return _rebuild, (self.to_dict(), self.snap.ver, dict(self.signals or {}))
+        return _rebuild, (self.to_dict(), self.snap.ver, self.signals.to_dict())
 
     def __eq__(self, other):
         if type(other) is not State:
@@ -228,7 +242,9 @@ cdef State current_state(Store store):
     cdef State state = None
     if store.state_ref is not None:
         state = store.state_ref()
-        if state is not None and state.snap.ver == store.ver:
+        if state is not None and state.snap.ver == store.ver and (
+            store.latched_at != store.ver or state.latched is store.latched
+        ):
             return state
     state = State.over(store, store.share())
     store.state_ref = weakref.ref(state)

@@ -37,7 +37,8 @@ cdef class Store:
     cdef readonly DeltaLog history
     cdef dict reserved
     cdef public object fence
-    cdef public dict latched
+    cdef dict latched         # the signals of a commit, by topic
+    cdef u64 latched_at       # its version
     cdef public object hub
     cdef public object meta
     cdef public object outbox     # makes the collector of messages of one transaction
@@ -49,6 +50,7 @@ cdef class Store:
     cdef readonly Py_ssize_t alive
     cdef void begin(self, Pin* pin) noexcept
     cdef Snap share(self)
+    cdef dict latch(self, u64 ver)
     cdef Snap share_with(self, Pin* pin)
     cdef void release(self, Pin* pin)
     cdef void unlink(self, Pin* pin) noexcept

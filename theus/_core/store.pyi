@@ -7,6 +7,7 @@ from theus._core.delta import DeltaLog
 from theus._core.freeze import RESERVED as RESERVED
 from theus._core.node import Node
 from theus._core.ring import Ring
+from theus._core.signal import Outgoing
 from theus.outbox import OutboxCollector
 from theus.signals import SignalHub
 
@@ -19,7 +20,6 @@ class Snap:
 @final
 class Store:
     fence: Ticket | None
-    latched: dict[str, Any]
     hub: SignalHub | None
     meta: Ring | None
     outbox: Callable[[], OutboxCollector] | None
@@ -32,7 +32,7 @@ class Store:
     @property
     def history(self) -> DeltaLog: ...
     @property
-    def outgoing(self) -> deque[tuple[int, Any]]: ...
+    def outgoing(self) -> deque[Outgoing]: ...
     @property
     def commits(self) -> int: ...
     @property

@@ -98,6 +98,10 @@ cdef class Store:
             pin.held = True
             self.alive += 1
 
+    cdef dict latch(self, u64 ver):
+        """The signals of the last commit, where `ver` is its version; else none."""
+        return self.latched if self.latched_at == ver else {}
+
     cdef Snap share(self):
         """The snapshot that `State` handles of the current version share."""
         cdef Snap snap

@@ -22,6 +22,7 @@ from theus._core.pattern cimport EVERYTHING, Position
 from theus._core.plan cimport has_pending
 from theus._core.plan cimport prepare as prepare_drafts
 from theus._core.savepoint cimport take_savepoint
+from theus._core.signal cimport outgoing
 from theus._core.state cimport State
 from theus._core.store cimport Store
 
@@ -179,14 +180,14 @@ cdef class Transaction(Commuting):
         if self.signals is not None or self.outbox_log is not None:
             messages = () if self.outbox_log is None else tuple(self.outbox_log)
             if messages or self.signals:
-                self.effects = (self.process, messages, self.signals)
+                self.effects = outgoing(self.process, messages, self.signals)
 
     cpdef bint install(self) except -1:
         """Validate and install what `prepare` made; False where a ticket holder closes the way.
 
         Raises ConflictError. Afterwards the transaction has ended.
         """
-        if not self.op_count and not self.asserted:
+        if not self.op_count and not self.asserted and self.effects is None:
             release(self)
         elif install_prepared(self) == FENCED:
             return False
@@ -277,7 +278,6 @@ def update_store(Store store not None, data, heavy, signal):
     """One commit of an update on a private store, for `State.update`."""
     cdef Transaction tx = Transaction.over(store)
     tx.update(data=data, heavy=heavy, signal=signal)
-    store.latched = tx.pending_signal
     tx.commit()
 
 

@@ -25,13 +25,15 @@ class Attempt:
     to wait for a transaction with priority is finished by the loop, before its next step.
     """
 
-    def __init__(self, owner: Attempts, chain: Chain) -> None:
+    def __init__(self, owner: Attempts, chain: Chain, *, awaited: bool) -> None:
         self._owner = owner
         self._chain = chain
+        self._awaited = awaited
         self.tx: Transaction | None = None
         self.conflict: ConflictError | None = None
         self.done = False
         self.waiting = False
+        self.pressed = False
 
     def __enter__(self) -> Transaction:
         self.tx = self._owner.begin(self._chain)
@@ -81,7 +83,7 @@ class Attempt:
             tx.fail()
             raise
         self.done = True
-        self._owner.published(tx)
+        self.pressed = self._owner.published(tx, wait=not self._awaited)
 
 
 class Attempts:
@@ -107,10 +109,15 @@ class Attempts:
         """The commit met the fence of another: wait for it."""
         self._engine._runner.wait_for(tx)
 
-    def published(self, tx: Transaction) -> None:
-        """The commit is visible."""
-        self._engine._pipeline.hand_out()
-        self._engine._pipeline.after(tx, None)
+    def published(self, tx: Transaction, *, wait: bool) -> bool:
+        """The commit is visible; whether it has still to wait for receivers of its signals."""
+        pipeline = self._engine._pipeline
+        pressed = pipeline.hand_out(tx.effects)
+        pipeline.after(tx, None)
+        if pressed and wait:
+            pipeline.make_room()
+        pipeline.complain(tx.effects)
+        return pressed and not wait
 
     def _goes_on(self, attempt: Attempt, chain: Chain) -> bool:
         """Whether there is another attempt; then the chain says how long to wait before it."""
@@ -127,7 +134,7 @@ class Attempts:
         try:
             while True:
                 chain.start()
-                attempt = Attempt(self, chain)
+                attempt = Attempt(self, chain, awaited=False)
                 yield attempt
                 if not self._goes_on(attempt, chain):
                     return
@@ -144,13 +151,15 @@ class Attempts:
         try:
             while True:
                 chain.start()
-                attempt = Attempt(self, chain)
+                attempt = Attempt(self, chain, awaited=True)
                 yield attempt
                 while attempt.waiting:
                     holder = self._engine._arbiter.holder
                     if holder is not None:
                         await lanes.park_async(self._engine._arbiter, holder)
                     attempt.install()
+                if attempt.pressed:
+                    await self._engine._pipeline.make_room_async()
                 if not self._goes_on(attempt, chain):
                     return
                 if chain.wait > 0.0:

@@ -106,7 +106,7 @@ class EngineBase(Calls):
         self._store.hub = self._hub
         self._store.outbox = _collector
         self._store.meta = Ring(settings.meta_capacity)
-        self._pipeline = Pipeline(self._store, self._outbox)
+        self._pipeline = Pipeline(self._store, self._outbox, self._hub)
 
     def _make_runner(self) -> None:
         settings = self.settings

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from theus._core.path import format_path
 from theus.errors import AuditError
-from theus.signals import publish_signals
 
 if TYPE_CHECKING:
     from theus._core.context import Spec
+    from theus._core.signal import Outgoing
     from theus._core.store import Store
     from theus._core.transaction import Transaction
     from theus.audit.gate import AuditValidator
     from theus.outbox import Outbox
     from theus.schema.validator import SchemaValidator
+    from theus.signals import SignalHub
 
 __all__ = ["AuditParticipant", "Participant", "Pipeline", "SchemaParticipant"]
 
@@ -132,10 +133,12 @@ class Pipeline:
     leave in the order of versions, held while they are queued, not while they are delivered.
     """
 
-    def __init__(self, store: Store, outbox: Outbox) -> None:
+    def __init__(self, store: Store, outbox: Outbox, hub: SignalHub) -> None:
         self._store = store
         self._outbox = outbox
-        self._order = threading.Lock()
+        self._hub = hub
+        self._order = threading.RLock()
+        self._handing_out = False
         self.audit: AuditParticipant | None = None
         self.schema: SchemaParticipant | None = None
 
@@ -154,6 +157,8 @@ class Pipeline:
         hooks.after = self.after if active else None
         hooks.discard = self.discard if active else None
         hooks.publish = self.hand_out
+        hooks.backpressure = self.backpressure
+        hooks.backpressure_async = self.backpressure_async
 
     def check(self, tx: Transaction, spec: Spec | None) -> None:
         """Everything that may veto a commit, in order."""
@@ -170,14 +175,48 @@ class Pipeline:
         for item in reversed(self.participants):
             item.discard(tx)
 
-    def hand_out(self) -> None:
-        """Messages and signals of finished commits, in the order of their versions, once."""
+    def hand_out(self, sent: Outgoing | None) -> bool:
+        """Messages and signals of finished commits, in the order of their versions, once.
+
+        Whoever comes first hands out what all have committed; `sent` is what the caller's own
+        commit sends. Returns whether `backpressure` has something to do for it. A commit made
+        while this thread hands out (by a destructor) is handed out after what is under way.
+        """
         outgoing = self._store.outgoing
         with self._order:
-            while outgoing:
-                _version, (_process, messages, signals) = outgoing.popleft()
-                if messages:
-                    self._outbox.publish(messages)
-                self._store.latched = dict(signals or {})
-                if signals and self._store.hub is not None:
-                    publish_signals(self._store.hub, signals.items())
+            if not self._handing_out:
+                self._handing_out = True
+                try:
+                    while outgoing:
+                        each = outgoing.popleft()
+                        if each.messages:
+                            self._outbox.publish(each.messages)
+                        self._hub.deliver(each)
+                finally:
+                    self._handing_out = False
+        if sent is None or not sent.signals:
+            return False
+        return sent.refused is not None or self._hub.crowded
+
+    def make_room(self) -> None:
+        """Wait for receivers that are full and want publishers to wait; see `SignalHub`."""
+        self._hub.make_room()
+
+    async def make_room_async(self) -> None:
+        """The same without blocking the loop."""
+        await self._hub.make_room_async()
+
+    def complain(self, sent: Outgoing | None) -> None:
+        """Raise SignalFullError for what receivers refused of a commit, which is done."""
+        if sent is not None and sent.refused:
+            self._hub.complain(sent.refused, sent.version)
+
+    def backpressure(self, sent: Outgoing | None) -> None:
+        """What a committer does at last, with nothing held: wait, and be told."""
+        self.make_room()
+        self.complain(sent)
+
+    async def backpressure_async(self, sent: Outgoing | None) -> None:
+        """The same without blocking the loop."""
+        await self.make_room_async()
+        self.complain(sent)

@@ -163,7 +163,8 @@ class TheusEngine(Transacting):
     def shutdown(self) -> None:
         """Stop what was started: workers, threads, relay, heavy segments. Safe to call again.
 
-        The state can still be read; nothing can be run or committed any more.
+        The state can still be read; nothing can be run or committed any more. The signal hub is
+        closed: receivers get what is there, then their iteration ends.
         """
         with self._lock:
             if self._closed:
@@ -174,6 +175,7 @@ class TheusEngine(Transacting):
         self._dispatcher.close()
         self._lanes.close()
         self._outbox.stop_relay()
+        self._hub.close()
         if heavy is not None:
             heavy.cleanup()
 

@@ -28,7 +28,7 @@ def read_workflow(path_or_text: str | Path) -> tuple[str, str]:
 def flow_context(store: Store) -> dict[str, Any]:
     """What conditions may look at, taken from the newest version."""
     state = state_of(store)
-    signals = dict(state.signals or {})
+    signals = state.signals
     return {
         "domain": state.domain,
         "global": state.global_,
