@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from theus import StateUpdate, TheusEngine, process
+from theus import OutboxMsg, StateUpdate, TheusEngine, process
 from theus.errors import (
     ConflictError,
     ContextError,
@@ -196,6 +196,33 @@ def test_a_commit_made_while_signals_are_handed_out_follows_them(engine: TheusEn
     engine.compare_and_swap(1, signal={"a": 1, "b": 2})
     assert receiver.drain() == ["a:1", "b:2", "n:1"]
     small.close()
+
+
+def test_an_interrupt_while_signals_are_handed_out_loses_and_doubles_nothing(
+    engine: TheusEngine,
+) -> None:
+    first, second = engine.signal.subscribe("n"), engine.signal.subscribe("*")
+    woken: list[str] = []
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    @process(inputs=["domain.n"], outputs=["domain.n"])
+    def tell(ctx: Any) -> int:
+        ctx.outbox.add(OutboxMsg("n", ctx.domain.n + 1))
+        ctx.signal["n"] = ctx.domain.n + 1
+        return int(ctx.domain.n + 1)
+
+    first.enlist(interrupt)
+    second.enlist(lambda: woken.append("second"))
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(tell)
+    assert (engine.state.domain.n, engine.stats()["failures"]) == (1, 0)
+    assert woken == ["second"]
+    engine.run(tell)
+    for receiver in (first, second):
+        assert receiver.drain() == ["n:1", "n:2"]
+    assert [message.payload for message in engine.outbox] == [1, 2]
 
 
 # --- policies -----------------------------------------------------------------------------

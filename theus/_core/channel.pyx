@@ -225,14 +225,15 @@ cdef class Hub:
         return 0 if self.closed else self.subscribers
 
     def deliver(self, Outgoing sent not None):
-        """Publish the signals of a commit, in order, without waiting and without raising.
+        """Publish the signals of a commit, in order and once, however often it is called.
 
         What has to wait or to be told comes afterwards: `make_room`, `complain`.
         """
         cdef list refused = []
         cdef dict signals = sent.signals
-        if not signals or not self.subscribers or self.closed:
+        if sent.delivered or not signals or not self.subscribers or self.closed:
             return
+        sent.delivered = True
         for topic, payload in signals.items():
             message = make_signal(<str>topic, payload, sent.version, sent.process)
             if self.mailboxes is None:

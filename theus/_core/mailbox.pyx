@@ -74,7 +74,7 @@ cdef class Waiters:
         for call in calls:
             try:
                 call()
-            except Exception as error:
+            except BaseException as error:  # an interrupt too must not leave others asleep
                 failure = error
         return failure
 

@@ -131,7 +131,10 @@ cdef class Runner:
         return call
 
     cdef bint done(self, Spec spec, Transaction tx, Chain chain) except -1:
-        """After the install; whether the committer has to wait for receivers, or is told of them."""
+        """After the install, where nothing is a failure of the process any more.
+
+        Returns whether the committer has to wait for receivers, or is told of them.
+        """
         cdef bint pressed = False
         if chain is not None:
             chain.close()
@@ -237,7 +240,6 @@ cdef class Runner:
     cpdef run(self, Spec spec, tuple args, dict kwargs):
         """Run a sync process on the caller's thread, with all its attempts. Returns its value."""
         cdef ProcessContext ctx
-        cdef bint pressed
         cdef Transaction tx = joinable(self.store, False)
         cdef Chain chain = None
         if tx is not None:
@@ -250,13 +252,12 @@ cdef class Runner:
                 result = self.attempt(spec, ctx, args, kwargs)
                 if not tx.install():
                     self.wait_install(tx)
-                pressed = self.done(spec, tx, chain)
             except ConflictError as error:
                 chain = self.lost(spec, tx, chain, error)
             except BaseException as error:
                 raise self.broke(spec, tx, chain, error)
             else:
-                if pressed:
+                if self.done(spec, tx, chain):
                     self.hooks.backpressure(tx.effects)
                 return result
             self.pause(chain)
@@ -265,7 +266,6 @@ cdef class Runner:
     async def execute(self, Spec spec not None, tuple args, dict kwargs):
         """Run a process from the event loop, with all its attempts. Returns its value."""
         cdef ProcessContext ctx
-        cdef bint pressed
         cdef Transaction tx = joinable(self.store, True)
         cdef Chain chain = None
         if tx is not None:
@@ -286,13 +286,12 @@ cdef class Runner:
                     result = await self.hooks.thread(self.attempt_call(spec, ctx, args, kwargs))
                 if not tx.install():
                     await self.wait_install_async(tx)
-                pressed = self.done(spec, tx, chain)
             except ConflictError as error:
                 chain = self.lost(spec, tx, chain, error)
             except BaseException as error:
                 raise self.broke(spec, tx, chain, error)
             else:
-                if pressed:
+                if self.done(spec, tx, chain):
                     await self.hooks.backpressure_async(tx.effects)
                 return result
             await self.pause_async(chain)

@@ -19,7 +19,9 @@ cdef class Outgoing:
     cdef readonly tuple messages
     cdef readonly dict signals
     cdef readonly list refused
-    cdef dict replaced
+    cdef public bint queued       # its messages are in the outbox
+    cdef bint delivered           # its signals are with the receivers
+    cdef dict replaced            # the latch before
 
 
 cdef Outgoing outgoing(object process, tuple messages, dict signals)

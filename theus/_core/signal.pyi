@@ -23,6 +23,7 @@ class Signal:
 
 @final
 class Outgoing:
+    queued: bool
     def __init__(self, *args: Any, **kwargs: Any) -> NoReturn: ...
     @property
     def version(self) -> int: ...

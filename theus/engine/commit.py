@@ -187,11 +187,13 @@ class Pipeline:
             if not self._handing_out:
                 self._handing_out = True
                 try:
-                    while outgoing:
-                        each = outgoing.popleft()
-                        if each.messages:
+                    while outgoing:  # what an interrupt leaves here goes out with the next
+                        each = outgoing[0]
+                        if each.messages and not each.queued:
                             self._outbox.publish(each.messages)
+                            each.queued = True
                         self._hub.deliver(each)
+                        outgoing.popleft()
                 finally:
                     self._handing_out = False
         if sent is None or not sent.signals:
