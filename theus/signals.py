@@ -154,7 +154,7 @@ class SignalReceiver(Receiver):
 
     async def _arrival(self) -> None:
         """Wait until something was published or closed since the last look."""
-        await _change(self, self.waiting, None)
+        await _change(self, self.waiting)
 
     def __aiter__(self) -> SignalReceiver:
         """Receive until the hub closes."""
@@ -167,7 +167,9 @@ class SignalReceiver(Receiver):
             raise StopAsyncIteration from None
 
 
-async def _change(owner: Receiver | Waiters, over: Callable[[], bool], rest: float | None) -> None:
+async def _change(
+    owner: Receiver | Waiters, over: Callable[[], bool], rest: float | None = None
+) -> None:
     """Wait for a change that `owner` tells of, `rest` seconds at most, unless it is `over`."""
     import asyncio
 
@@ -188,10 +190,10 @@ async def _change(owner: Receiver | Waiters, over: Callable[[], bool], rest: flo
 
 async def _room_in(box: Mailbox) -> None:
     """Wait until a mailbox has room, as long as it lets publishers wait; then make room."""
-    deadline = None if box.timeout is None else time.monotonic() + box.timeout
+    start = time.monotonic()
     while box.crowded():
-        rest = None if deadline is None else deadline - time.monotonic()
-        if rest is not None and rest <= 0:
+        rest = box.patience(start)
+        if rest <= 0:
             box.trim()
             return
         await _change(box.writers, lambda: not box.crowded(), rest)

@@ -533,3 +533,24 @@ def test_the_end_of_the_engine_ends_listening() -> None:
     assert heard == ["n:1"]
     with pytest.raises(SignalClosedError):
         engine.signal.subscribe()
+
+
+def test_the_end_of_the_engine_does_not_wait_for_receivers() -> None:
+    engine = TheusEngine(START)
+    slow = engine.signal.subscribe(policy="block", capacity=1, timeout=None)
+    other = engine.signal.subscribe()
+
+    @process()
+    def body(ctx: Any) -> None:
+        for _ in range(2):
+            with engine.transaction() as tx:
+                tx.queue_signal("s", 1)
+
+    thread = threading.Thread(target=lambda: asyncio.run(engine.execute(body)))
+    thread.start()
+    assert [other.recv(JOIN), other.recv(JOIN)] == ["s:1", "s:1"]
+    engine.shutdown()
+    thread.join(JOIN)
+    with pytest.raises(SignalLaggedError, match="missed 1"):
+        slow.recv()
+    assert list(slow) == ["s:1"]

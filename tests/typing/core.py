@@ -12,6 +12,7 @@ from theus._core.guard_map import MapGuard
 from theus._core.guard_set import SetGuard
 from theus._core.savepoint import Savepoint
 from theus.delta import DeltaEntry, apply, diff
+from theus.signals import Signal, SignalHub, SignalReceiver
 
 
 def states_are_read_only(state: State) -> None:
@@ -99,6 +100,17 @@ def contexts_have_channels(ctx: ProcessContext) -> StateUpdate:
     assert_type(ctx.process, str)
     print(ctx.domain.any_field, ctx.namespace.any_field, ctx.heavy["image"])
     return StateUpdate(delete=["domain.a"], assert_version=ctx.version)
+
+
+def receivers_choose(hub: SignalHub) -> None:
+    with hub.subscribe("orders.*", "stop", policy="coalesce", key="id", typed=True) as receiver:
+        assert_type(receiver, SignalReceiver)
+        assert_type(receiver.drain(3), list[Any])
+    hub.subscribe(policy="sometimes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    signal = Signal("orders.new", {"id": 1})
+    assert_type(signal.text, str)
+    signal.topic = "other"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    assert_type(hub.publish(signal), int)
 
 
 def conflicts_are_decided(manager: ConflictManager) -> None:

@@ -273,6 +273,12 @@ cdef class Hub:
         for box in self.mailboxes or ():
             box.wait()
 
+    def stop_waiting(self):
+        """From now on no publisher waits for receivers with the policy `block`; who does goes on."""
+        cdef Mailbox box
+        for box in self.mailboxes or ():
+            box.hurry()
+
     def close(self):
         """End the broadcast. Receivers get what is there, then `SignalClosedError`."""
         cdef Mailbox box

@@ -4,6 +4,7 @@ from theus._core.pattern cimport Position
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class Waiters:
     cdef dict calls
     cpdef enlist(self, wake)
@@ -37,6 +38,8 @@ cdef class Mailbox:
     cdef int empty(self) except -1
     cpdef bint crowded(self) except -1
     cpdef trim(self)
+    cpdef double patience(self, double start) except? -1
+    cpdef hurry(self)
     cpdef wait(self)
 
 

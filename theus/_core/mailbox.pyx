@@ -49,6 +49,7 @@ log = logging.getLogger("theus.signals")
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class Waiters:
     """Callables of those who wait for something; each is called once, and must not block."""
 
@@ -206,15 +207,24 @@ cdef class Mailbox:
             )
             self.writers.wake()
 
+    cpdef double patience(self, double start) except? -1:
+        """Seconds that a publisher who waits since `start` has left."""
+        if self.timeout is None:
+            return LONGEST_WAIT
+        return min(LONGEST_WAIT, self.timeout - (time.monotonic() - start))
+
+    cpdef hurry(self):
+        """Nobody waits for room any more; who does gives up."""
+        self.timeout = 0.0
+        self.writers.wake()
+
     cpdef wait(self):
         """Wait on this thread, with the GIL released, until there is room, then trim."""
-        cdef double rest = LONGEST_WAIT
-        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        cdef double rest, start = time.monotonic()
         if os.getpid() != self.owner:  # nobody receives here after a fork
             self.trim()
         while self.crowded():
-            if deadline is not None:
-                rest = min(LONGEST_WAIT, deadline - time.monotonic())
+            rest = self.patience(start)
             if rest <= 0:
                 self.trim()
                 return

@@ -172,6 +172,7 @@ class TheusEngine(Transacting):
             self._closed = True
             self._runner.direct.clear()
             heavy, self._heavy = self._heavy, None
+        self._hub.stop_waiting()
         self._dispatcher.close()
         self._lanes.close()
         self._outbox.stop_relay()
