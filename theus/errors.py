@@ -32,6 +32,7 @@ __all__ = [
     "HeavyZoneFullError",
     "ImmutableError",
     "LockViolationError",
+    "LockWarning",
     "NotTransferableError",
     "OutboxError",
     "ParallelError",
@@ -304,6 +305,10 @@ class LockViolationError(TheusError, PermissionError):
 
     code = "T205"
     remedy = "Change it in `with engine.edit():` or in a process."
+
+
+class LockWarning(UserWarning):
+    """A context object was changed outside a transaction, in an engine that is not strict."""
 
 
 # --- audit ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from theus.context.base import BaseDomainContext, BaseGlobalContext, BaseSystemContext
+from theus.context.locking import LockedContextMixin
 from theus.errors import TransactionError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "BaseSystemContext",
     "HeavyZoneAllocator",
     "HeavyZoneWrapper",
+    "LockedContextMixin",
     "SafeSharedMemory",
     "ShmArray",
     "TransactionError",

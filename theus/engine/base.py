@@ -19,6 +19,7 @@ from theus._core.runner import Runner
 from theus._core.state import State, state_of
 from theus._core.store import Store
 from theus.context.base import zones_of
+from theus.context.locking import LockManager
 from theus.context.updates import FunctionResult, StateUpdate
 from theus.engine.commit import AuditParticipant, Pipeline, SchemaParticipant
 from theus.engine.dispatch import Dispatcher
@@ -93,6 +94,8 @@ class EngineBase(Calls):
         self._audit_system: AuditSystem | None = None
         self._make_state(context)
         self._make_runner()
+        self._locks = LockManager(self.settings.strict_mode)
+        self._locks.attach(context)
         if audit_recipe is not None:
             self._wire_audit(audit_recipe)
         if schema is not None:

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 from theus.context.base import zones_of
 
 if TYPE_CHECKING:
+    from theus.context.locking import LockManager
     from theus.engine.transacting import Transacting
 
 __all__ = ["editing"]
 
 
 @contextmanager
-def editing(engine: Transacting, context: Any) -> Iterator[Any]:
+def editing(engine: Transacting, context: Any, locks: LockManager) -> Iterator[Any]:
     """Yield the context object; afterwards its content replaces what the state has.
 
-    An engine without a context object gives a transaction instead. Fields that are the same
+    A context object with locks is open in the block, zones that it got there are locked after
+    it. An engine without a context object gives a transaction instead. Fields that are the same
     as before are not written. An exception in the block, or a commit that fails, changes
     nothing and is raised.
     """
@@ -29,7 +31,12 @@ def editing(engine: Transacting, context: Any) -> Iterator[Any]:
     version = engine.state.version
     before = zones_of(context)
     kept = {area: dict(fields) for area, fields in before.items() if isinstance(fields, dict)}
-    yield context
+    locks.attach(context)
+    try:
+        with locks.unlock():
+            yield context
+    finally:
+        locks.attach(context)
     with engine.transaction(write_timeout_ms=None) as tx:
         tx.assert_version(version)
         for area, fields in zones_of(context).items():

@@ -177,6 +177,7 @@ class TheusEngine(Transacting):
         self._lanes.close()
         self._outbox.stop_relay()
         self._hub.close()
+        self._locks.detach(self._context)
         if heavy is not None:
             heavy.cleanup()
 

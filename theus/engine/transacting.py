@@ -137,7 +137,7 @@ class Transacting(EngineBase):
 
     def edit(self) -> AbstractContextManager[Any]:
         """Set-up code: `with engine.edit() as context: context.domain.x = 1`; one commit."""
-        return editing(self, self._context)
+        return editing(self, self._context, self._locks)
 
     def report_conflict(self, name: str) -> RetryDecision:
         """Count a failure of a requester; see `ConflictManager`."""
