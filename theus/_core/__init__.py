@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from theus.heavy.registry import MemoryRegistry
     from theus.outbox import OutboxMsg
     from theus.signals import SignalHub, SignalReceiver
+    from theus.supervisor import SupervisorCore, SupervisorProxy
 else:
     try:
         import theus._core.node  # noqa: F401
@@ -70,6 +71,8 @@ __all__ = [
     "SignalHub",
     "SignalReceiver",
     "State",
+    "SupervisorCore",
+    "SupervisorProxy",
     "Transaction",
     "WorkflowEngine",
 ]
@@ -98,6 +101,8 @@ _HOMES = {
     "SignalHub": "theus.signals",
     "SignalReceiver": "theus.signals",
     "State": "theus._core.state",
+    "SupervisorCore": "theus.supervisor",
+    "SupervisorProxy": "theus.supervisor",
     "Transaction": "theus._core.transaction",
     "WorkflowEngine": "theus.flux.workflow",
 }
