@@ -16,7 +16,7 @@ MEDIAN_FUNCTION_LINES = 12
 
 EXCEPTIONS: dict[str, tuple[int, str]] = {
     "errors.py": (500, "one tree of errors, read as a list"),
-    "contracts/decorator.py::process": (55, "mostly its docstring"),
+    "contracts/decorator.py::process": (60, "mostly its docstring"),
 }
 """``file`` or ``file::function`` -> (limit, reason); an entry that is not needed fails."""
 

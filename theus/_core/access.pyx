@@ -3,14 +3,15 @@
 from cpython.object cimport PyObject
 from theus._core.delta cimport Op
 from theus._core.footprint cimport ACTIVE, FAILED, KEY, Draft, Footprint
-from theus._core.guard cimport Guard, area_guard, root_guard
+from theus._core.guard cimport Guard, area_guard, is_private, root_guard
 from theus._core.guard_list cimport ListGuard
 from theus._core.guard_keys cimport KeyedGuard, commute_all
 from theus._core.guard_map cimport MapGuard
 from theus._core.guard_set cimport SetGuard
 from theus._core.node cimport LIST, Node, Tomb, value_at
 from theus._core.path cimport format_path, parse_path
-from theus._core.pattern cimport EVERYTHING, READ, Position
+from theus._core.pattern cimport EVERYTHING, READ, STRICT, Position
+from theus._core.refusal cimport access_refused, raise_or_report
 from theus._core.signal cimport checked_topic, payload_of
 
 import time
@@ -141,8 +142,10 @@ cdef class Access(Footprint):
             begin = 1
         for key in parts[begin:]:
             pos = pos.step(key)
-        if not pos.flags & READ:
-            raise guard.violation("read", parts[len(parts) - 1])
+        if not pos.flags & READ or pos.flags & STRICT and any(is_private(key) for key in parts):
+            action = "private" if pos.flags & READ else "read"
+            error = access_refused(self.process, self.pure, action, parts, False, pos)
+            raise_or_report(self.store.report, pos.flags, error)
         value = peek_value(self, guard.node, parts, begin)
         return default if value is self.absent else value
 

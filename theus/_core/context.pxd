@@ -14,6 +14,7 @@ cdef class ProcessContext:
     cdef object heavy_view
     cdef object signal_view
     cdef object result       # of the body, or what it waits for
+    cdef object lent         # copies of arguments that the body was given, of a module further up
     cdef Guard get_root(self)
     cdef object area(self, str name)
     cdef object get_domain(self)
@@ -28,6 +29,7 @@ cdef class Spec:
     cdef readonly bint is_async
     cdef readonly bint parallel
     cdef readonly bint pure
+    cdef readonly bint watched   # PURE, and that is enforced or reported
     cdef readonly bint serializable
     cdef readonly double write_timeout_ms
     cdef readonly Position pos
@@ -37,5 +39,7 @@ cdef class Spec:
     cdef readonly object outputs
     cdef readonly object accepts
     cdef readonly object errors
+    cdef readonly object effects   # checks signals and messages; None: not limited
+    cdef object duty         # looks for outputs that were not written; None: not (any more)
     cdef readonly object services
     cdef public double mean_ms

@@ -20,6 +20,11 @@ class _Services(Protocol):
     def logger(self, name: str) -> logging.Logger: ...
     def heavy(self, guard: MapGuard) -> Any: ...
 
+@type_check_only
+class _Effects(Protocol):
+    def check(self, tx: Transaction, kind: str, topic: Any) -> None: ...
+    def outbox(self, tx: Transaction) -> Any: ...
+
 @final
 class Spec:
     mean_ms: float
@@ -52,6 +57,10 @@ class Spec:
     @property
     def errors(self) -> frozenset[str] | None: ...
     @property
+    def effects(self) -> _Effects | None: ...
+    @property
+    def watched(self) -> bool: ...
+    @property
     def services(self) -> _Services: ...
     def __init__(
         self,
@@ -71,6 +80,9 @@ class Spec:
         accepts: frozenset[str] | None,
         errors: frozenset[str] | None,
         services: _Services,
+        watched: bool = False,
+        effects: _Effects | None = None,
+        duty: Callable[[Transaction, bool], bool] | None = None,
     ) -> None: ...
 
 @disjoint_base

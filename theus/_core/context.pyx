@@ -19,7 +19,7 @@ cdef class Spec:
 
     def __init__(self, name, *, func, contract, is_async, parallel, pure, serializable,
                  write_timeout_ms, Position pos not None, Position out_pos not None, single,
-                 outputs, accepts, errors, services):
+                 outputs, accepts, errors, services, watched=False, effects=None, duty=None):
         self.name = name
         self.func = func
         self.contract = contract
@@ -35,6 +35,9 @@ cdef class Spec:
         self.outputs = outputs
         self.accepts = accepts
         self.errors = errors
+        self.watched = watched
+        self.effects = effects
+        self.duty = duty
         self.services = services
 
     def __repr__(self):
@@ -46,15 +49,18 @@ cdef class SignalWriter:
 
     cdef Transaction tx
     cdef dict latched
+    cdef Spec spec
 
     def __init__(self):
         raise TypeError("made by a process context")
 
     def __setitem__(self, topic, payload):
+        if self.spec.effects is not None:
+            self.spec.effects.check(self.tx, "signal", topic)
         self.tx.queue_signal(topic, payload)
 
     def __setattr__(self, topic, payload):
-        self.tx.queue_signal(topic, payload)
+        self[topic] = payload
 
     def __getitem__(self, topic):
         if self.tx.signals is not None and topic in self.tx.signals:
@@ -159,6 +165,7 @@ cdef class ProcessContext:
             writer = SignalWriter.__new__(SignalWriter)
             writer.tx = self.tx
             writer.latched = self.tx.store.latch(self.tx.ver)
+            writer.spec = self.spec
             self.signal_view = writer
         return self.signal_view
 
@@ -174,7 +181,17 @@ cdef class ProcessContext:
 
     @property
     def outbox(self):
-        """Messages that leave after the commit: `ctx.outbox.add(OutboxMsg(topic, payload))`."""
+        """Messages that leave after the commit: `ctx.outbox.add(OutboxMsg(topic, payload))`.
+
+        PURE processes have none.
+        """
+        if self.spec.pure:
+            raise AttributeError(
+                f"PURE process {self.spec.name!r} has no outbox: what it computes may depend on its "
+                f"inputs only", name="outbox",
+            )
+        if self.spec.effects is not None:
+            return self.spec.effects.outbox(self.tx)
         return self.tx.outbox
 
     @property
@@ -248,7 +265,7 @@ cdef class ProcessContext:
         return self.tx.savepoint()
 
     def __getattr__(self, name):
-        if self.spec.pure and name in ("signal", "meta"):
+        if self.spec.pure and name in ("signal", "meta", "outbox"):
             raise AttributeError(
                 f"PURE process {self.spec.name!r} has no {name}: what it computes may depend on its "
                 f"inputs only", name=name,

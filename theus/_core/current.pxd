@@ -1,3 +1,4 @@
+from cpython.object cimport PyObject
 from theus._core.context cimport ProcessContext
 from theus._core.store cimport Store
 from theus._core.transaction cimport Transaction
@@ -9,6 +10,8 @@ cdef class Suspended:
 
 
 cdef void* context_now() noexcept
+cdef PyObject* current_now() noexcept
+cdef bint forbid(Transaction tx, str phrase, str event, str subject, tuple where) except -1
 cdef Transaction joinable(Store store, bint in_loop)
 cdef object call_body(ProcessContext ctx, object func, tuple args, dict kwargs)
 cdef object awaited(object body)

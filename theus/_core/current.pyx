@@ -11,6 +11,8 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from theus._core.context cimport ProcessContext
 from theus._core.footprint cimport ACTIVE
+from theus._core.pattern cimport REPORT, STRICT
+from theus._core.refusal cimport act_refused, place, raise_or_report
 from theus._core.store cimport Store
 from theus._core.transaction cimport Transaction
 
@@ -40,13 +42,31 @@ cdef void* context_now() noexcept:
     return theus_context()
 
 
+cdef PyObject* current_now() noexcept:
+    """The transaction that this thread is working on; NULL where there is none. Borrowed."""
+    return theus_current
+
+
+cdef bint forbid(Transaction tx, str phrase, str event, str subject, tuple where) except -1:
+    """Refuse (or report) what a PURE process does; False where contracts are not enforced."""
+    if not tx.pos.flags & (STRICT | REPORT):
+        return False
+    error = act_refused(tx.process, tx.pos, phrase, event, subject, where)
+    raise_or_report(tx.store.report, tx.pos.flags, error)
+    return True
+
+
 cdef Transaction joinable(Store store, bint in_loop):
     """The transaction of the process that makes this call, if it may be joined, else None."""
     cdef Transaction tx
     if theus_current is NULL:
         return None
     tx = <Transaction>theus_current
-    if tx.status != ACTIVE or tx.store is not store or (in_loop and tx.context != theus_context()):
+    if tx.status != ACTIVE or (in_loop and tx.context != theus_context()):
+        return None
+    if tx.store is not store:
+        if tx.pure:
+            forbid(tx, "work on the state of another engine", "theus.run", "", place())
         return None
     return tx
 

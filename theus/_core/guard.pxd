@@ -29,7 +29,7 @@ cdef class Guard:
     cdef int may_read_all(self) except -1
     cdef int may_write(self, object key) except -1
     cdef int may_write_all(self) except -1
-    cdef object violation(self, str action, object key)
+    cdef int refuse(self, str action, object key) except -1
     cdef Draft writable(self)
     cdef object child(self, object key, Node node)
     cdef object alias(self, object key, Guard other)
@@ -37,6 +37,9 @@ cdef class Guard:
     cdef object plain(self)
     cdef object incoming(self, object key, object value)
 
+cdef object ITEMS     # as a key: whichever item of a list
+
+cdef bint is_private(object key) noexcept
 cdef Guard make_guard(Node node)
 cdef void set_maker(int kind, Guard (*maker)())
 cdef Guard area_guard(Footprint tx, Position pos, str name)

@@ -22,11 +22,8 @@ from theus._core.delta cimport Link
 from theus._core.footprint cimport ACTIVE, KEY, Draft, Footprint
 from theus._core.freeze cimport admit, ingest, is_held, is_plain_leaf, plain_of, set_guard
 from theus._core.node cimport LIST, RECORD, Node, is_node, value_at
-from theus._core.path cimport format_path
-from theus._core.pattern cimport BELOW, READ, STRICT, WRITE, Position
-
-from theus.errors import ContractViolationError
-from theus._core.pattern import allowed
+from theus._core.pattern cimport BELOW, READ, REPORT, STRICT, WRITE, Position
+from theus._core.refusal cimport access_refused, raise_or_report
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
@@ -42,6 +39,8 @@ cdef extern from *:
 
 ctypedef Guard (*Maker)()
 
+ITEMS = object()
+
 
 cdef void set_maker(int kind, Guard (*maker)()):
     theus_guard_makers[kind] = <void*>maker
@@ -51,11 +50,17 @@ cdef Guard make_guard(Node node):
     return (<Maker>theus_guard_makers[node.kind])()
 
 
-cdef inline bint is_private(object key) noexcept:
+cdef bint is_private(object key) noexcept:
     return (
         PyUnicode_CheckExact(key) and PyUnicode_GET_LENGTH(key) > 0
         and PyUnicode_READ_CHAR(key, 0) == c"_"
     )
+
+
+cdef inline int flags_below(Position pos) noexcept:
+    """What a guard may do that was reached: where getting there was reported, reading is."""
+    cdef int flags = pos.flags
+    return flags | READ if flags & (READ | BELOW | REPORT) == REPORT else flags
 
 
 cdef Guard root_guard(Footprint tx, Node node, Position pos, object key):
@@ -179,18 +184,20 @@ cdef class Guard:
         if not flags & READ:
             flags = self.pos.step(key).flags
             if not flags & (READ | BELOW):
-                raise self.violation("read", key)
+                self.refuse("read", key)
+                flags |= READ
         if flags & STRICT and is_private(key) and self.node.kind != RECORD:
-            raise self.violation("private", key)
+            self.refuse("private", key)
         return flags
 
     cdef int may_read_all(self) except -1:
         self.begin_read()
         if not self.flags & READ:
-            raise self.violation("read", None)
+            self.refuse("read", None)
         return 0
 
     cdef int may_write(self, object key) except -1:
+        """Checks a write of a key; ITEMS is whichever key."""
         cdef int flags = self.flags
         if self.tx.status != ACTIVE:
             self.tx.ended()
@@ -199,41 +206,27 @@ cdef class Guard:
         if not flags & WRITE:
             flags = self.pos.step(key).flags
             if not flags & WRITE:
-                raise self.violation("write", key)
+                self.refuse("write", key)
         if flags & STRICT and is_private(key) and self.node.kind != RECORD:
-            raise self.violation("private", key)
+            self.refuse("private", key)
         return 0
 
     cdef int may_write_all(self) except -1:
         self.begin_read()
         if not self.flags & WRITE:
-            raise self.violation("write", None)
+            self.refuse("write", None)
         return 0
 
-    cdef object violation(self, str action, object key):
-        parts = self.where() if key is None or key == "*" else self.where_key(key)
-        path = format_path(parts) if parts else "the whole state"
-        process = f"process {self.tx.process!r}" if self.tx.process else "this transaction"
-        patterns = allowed(self.pos)
-        if action == "private":
-            return ContractViolationError(
-                f"Illegal Access to {path!r}: permission denied for {process}. Names that start with "
-                f"'_' are private in strict mode; use another name.",
-                process=self.tx.process, path=path, action="private", allowed=patterns,
-            )
-        if action == "write" and self.tx.pure:
-            return ContractViolationError(
-                f"Illegal Write to {path!r}: permission denied, {process} is PURE and cannot write in "
-                f"place. Return the new value for a declared output instead.",
-                process=self.tx.process, path=path, action=action, allowed=patterns,
-            )
-        verb, clause = ("Read of", "inputs") if action == "read" else ("Write to", "outputs")
-        shown = ", ".join(patterns) if patterns else "nothing"
-        return ContractViolationError(
-            f"Illegal {verb} {path!r}: permission denied for {process}. Its contract allows: {shown}. "
-            f"Add {path!r} to its {clause}, or do not touch it.",
-            process=self.tx.process, path=path, action=action, allowed=patterns,
-        )
+    cdef int refuse(self, str action, object key) except -1:
+        """An access that the contract does not allow: ContractViolationError, or a report of it."""
+        cdef bint items = key is ITEMS
+        cdef bint pure = self.tx.pure
+        cdef int flags = self.flags
+        cdef tuple parts = self.where() if key is None or items else self.where_key(key)
+        error = access_refused(self.tx.process, pure, action, parts, items, self.pos)
+        if pure and action == "write":
+            flags &= ~REPORT
+        return raise_or_report(self.tx.store.report, flags, error)
 
     cdef Draft writable(self):
         """The draft of this node, ready for a write."""
@@ -260,7 +253,7 @@ cdef class Guard:
         guard.tx = self.tx
         guard.node = node
         guard.pos = self.pos.step(key)
-        guard.flags = guard.pos.flags
+        guard.flags = flags_below(guard.pos)
         guard.private = self.private
         guard.parent = <PyObject*>self
         guard.key = key
@@ -285,7 +278,7 @@ cdef class Guard:
         guard.tx = self.tx
         guard.node = other.node
         guard.pos = pos
-        guard.flags = pos.flags
+        guard.flags = flags_below(pos)
         guard.private = other.private
         guard.parent = other.parent
         guard.key = other.key
@@ -345,7 +338,7 @@ cdef Guard detached_guard(Guard parent, object key, Node node):
     guard.tx = parent.tx
     guard.node = node
     guard.pos = parent.pos.step(key)
-    guard.flags = guard.pos.flags
+    guard.flags = flags_below(guard.pos)
     guard.private = True
     guard.parent = <PyObject*>parent
     guard.key = key

@@ -45,7 +45,7 @@ cdef class KeyedGuard(Guard):
             return self.child(key, <Node>value)
         if not flags & READ:
             if value is not NULL:
-                raise self.violation("read", key)
+                self.refuse("read", key)
         if tx.track and not self.private:
             if value is NULL:
                 check_key(key)

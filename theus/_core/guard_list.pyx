@@ -10,7 +10,7 @@ cimport cython
 from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
 from theus._core.footprint cimport ACTIVE, ALL, DEEP, KEY, SHAPE, Draft
 from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
-from theus._core.guard cimport Guard, set_maker
+from theus._core.guard cimport ITEMS, Guard, set_maker
 from theus._core.guard_keys cimport plain_value
 from theus._core.layout cimport share_dealloc
 from theus._core.node cimport LIST, Node, is_node, item_at, size_at
@@ -249,12 +249,12 @@ cdef class ListGuard(Guard):
 
     def append(self, value):
         """Add one item at the end; reads nothing."""
-        self.may_write("*")
+        self.may_write(ITEMS)
         self.push(value)
 
     def extend(self, values):
         """Add items at the end; reads nothing."""
-        self.may_write("*")
+        self.may_write(ITEMS)
         for value in list(values):
             self.push(value)
 

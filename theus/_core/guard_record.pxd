@@ -5,6 +5,7 @@ from theus._core.guard_keys cimport KeyedGuard
 
 @cython.final
 cdef class RecordGuard(KeyedGuard):
+    cdef bint is_method(self, str name) except -1
     cdef object attribute(self, str name)
     cdef object special(self, str name)
     cdef object instance(self)

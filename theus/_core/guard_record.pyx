@@ -11,7 +11,8 @@ from theus._core.freeze cimport Rule, is_held, plain_of
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_keys cimport KeyedGuard
 from theus._core.layout cimport share_dealloc
-from theus._core.node cimport RECORD
+from theus._core.node cimport RECORD, value_at
+from theus._core.pattern cimport BELOW, READ
 
 import dataclasses
 import types
@@ -57,7 +58,18 @@ cdef object class_attribute(object owner, Rule rule, str name, object instance):
 cdef class RecordGuard(KeyedGuard):
     """A record of the state inside a process: attributes are fields, transactional."""
 
+    cdef bint is_method(self, str name) except -1:
+        """Whether a name is of the class alone: a method or property, which reads what it reads."""
+        where, _ = _find((<Rule>self.node.rule).cls, name)
+        if where is None or where is object or value_at(self.node, name, self.tx.ver) is not NULL:
+            return False
+        return self.draft is None or name not in self.draft.over
+
     cdef object attribute(self, str name):
+        if not self.flags & READ and not self.pos.step(name).flags & (READ | BELOW):
+            self.begin_read()
+            if self.is_method(name):
+                return class_attribute(self, <Rule>self.node.rule, name, self.instance)
         value = self.lookup(name, self.tx.absent)
         if value is not self.tx.absent:
             return value

@@ -5,6 +5,7 @@ cdef enum:
     WRITE = 2     # this node may be set or deleted, and all below
     BELOW = 4     # a declared path lies below: may be passed through
     STRICT = 8    # names that begin with an underscore are refused
+    REPORT = 16   # what is not allowed is reported and let through
 
 
 @cython.final
@@ -38,6 +39,6 @@ cdef class Plan:
 
 cdef Position EVERYTHING   # unlimited, names that begin with an underscore included
 
-cpdef Position compile_patterns(object reads, object writes, bint strict=*)
-cpdef Position unlimited(bint strict)
+cpdef Position compile_patterns(object reads, object writes, bint strict=*, bint report=*)
+cpdef Position unlimited(bint strict, bint report=*)
 cpdef Position nothing()

@@ -32,6 +32,7 @@ cdef extern from "Python.h":
 
 CAN_READ = READ
 CAN_WRITE = WRITE
+REPORTS = REPORT
 
 cdef enum Kind:
     LITERAL = 0
@@ -53,7 +54,7 @@ cdef class Position:
         raise TypeError("positions are made by compile_patterns()")
 
     def __repr__(self):
-        names = ("READ", "WRITE", "BELOW", "STRICT")
+        names = ("READ", "WRITE", "BELOW", "STRICT", "REPORT")
         flags = "|".join([name for bit, name in enumerate(names) if self.flags >> bit & 1])
         return f"<Position {flags or 'NOTHING'}>"
 
@@ -244,7 +245,7 @@ cdef tuple texts_of(object patterns):
     return tuple(texts)
 
 
-cpdef Position compile_patterns(object reads, object writes, bint strict=True):
+cpdef Position compile_patterns(object reads, object writes, bint strict=True, bint report=False):
     """The position at the top of the state (above ``domain``, ``heavy`` ...).
 
     Parameters
@@ -253,6 +254,8 @@ cpdef Position compile_patterns(object reads, object writes, bint strict=True):
         Patterns. What may be written may be read.
     strict:
         Whether names that begin with an underscore are refused (flag STRICT everywhere).
+    report:
+        Whether what is not allowed is reported and let through (flag REPORT everywhere).
 
     Raises
     ------
@@ -270,7 +273,7 @@ cpdef Position compile_patterns(object reads, object writes, bint strict=True):
     plan.writes = texts_of(writes)
     plan.patterns = tuple([segments_of(text) for text in plan.reads + plan.writes])
     plan.grants = (READ,) * len(plan.reads) + (READ | WRITE,) * len(plan.writes)
-    plan.base = STRICT if strict else 0
+    plan.base = (STRICT if strict else 0) | (REPORT if report else 0)
     plan.known = {}
     plan.pending = []
     plan.lock = threading.RLock()
@@ -289,9 +292,9 @@ cdef Position constant(tuple patterns, bint strict, int flags):
     return here
 
 
-cpdef Position unlimited(bint strict):
+cpdef Position unlimited(bint strict, bint report=False):
     """A position where everything is allowed, and everywhere below."""
-    return constant(("**",), strict, READ | WRITE)
+    return constant(("**",), strict, READ | WRITE | (REPORT if report else 0))
 
 
 cpdef Position nothing():

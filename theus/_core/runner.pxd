@@ -22,6 +22,7 @@ cdef class Runner:
     cdef Chain lost(self, Spec spec, Transaction tx, Chain chain, error)
     cdef object broke(self, Spec spec, Transaction tx, Chain chain, error)
     cdef object undeclared(self, Spec spec, error)
+    cdef int finish_joined(self, Spec spec, ProcessContext ctx, object result) except -1
     cdef int pause(self, Chain chain) except -1
     cdef int wait_install(self, Transaction tx) except -1
     cpdef run(self, Spec spec, tuple args, dict kwargs)

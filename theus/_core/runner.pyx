@@ -15,18 +15,23 @@ The runner itself holds no lock. What it calls outside the core comes in as `Hoo
 cimport cython
 from theus._core.chain cimport Chain, RetryPolicy
 from theus._core.context cimport ProcessContext, Spec
-from theus._core.current cimport awaited, call_body, context_now, joinable, resume, suspended
+from theus._core.current cimport (
+    awaited, call_body, context_now, forbid, joinable, resume, suspended,
+)
 from theus._core.footprint cimport ACTIVE
 from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
 from theus._core.guard_map cimport MapGuard
 from theus._core.hooks cimport Hooks
-from theus._core.pattern cimport EVERYTHING, Position
+from theus._core.pattern cimport EVERYTHING, REPORT, Position
 from theus._core.plan cimport plan_single
+from theus._core.purity cimport Lent, lend, take_back
+from theus._core.refusal cimport place, raise_or_report
 from theus._core.store cimport Store
 from theus._core.transaction cimport Transaction
 
 import time
 
+from theus._core.refusal import at_place, place_raised
 from theus.errors import ConflictError, TheusError, UndeclaredError
 
 
@@ -104,6 +109,9 @@ cdef class Runner:
     cdef object settle(self, Spec spec, ProcessContext ctx, object result):
         """After the body: outputs, checks, everything up to the install."""
         cdef Transaction tx = ctx.tx
+        cdef bint returned = result is not None and type(result) is not self.hooks.update_type
+        if ctx.lent is not None:
+            take_back(spec, ctx, <Lent>ctx.lent)
         if result is not None:
             if type(result) is self.hooks.result_type:
                 if result.update is not None:
@@ -113,6 +121,8 @@ cdef class Runner:
             if not is_plain_leaf(result) and is_held(result):
                 result = plain_of(result)
         tx.prepare()
+        if spec.duty is not None and spec.duty(tx, returned):
+            spec.duty = None
         if self.hooks.check is not None:
             self.hooks.check(tx, spec)
         return result
@@ -121,7 +131,7 @@ cdef class Runner:
         """One attempt of a sync process up to the install."""
         if self.hooks.before is not None:
             self.hooks.before(ctx.tx, spec, args, kwargs)
-        return self.settle(spec, ctx, call_body(ctx, spec.func, args, kwargs))
+        return self.settle(spec, ctx, call(spec, ctx, args, kwargs))
 
     cdef object attempt_call(self, Spec spec, ProcessContext ctx, tuple args, dict kwargs):
         """The same as a callable for the thread lane."""
@@ -184,12 +194,19 @@ cdef class Runner:
         for cls in type(error).__mro__:
             if cls.__name__ in spec.errors:
                 return error
+        name = type(error).__name__
+        file, line = place_raised(error)
         instead = UndeclaredError(
-            f"process {spec.name!r} raised {type(error).__name__}, which its contract does not declare "
-            f"(errors: {', '.join(sorted(spec.errors)) or 'none'}): {error}",
-            process=spec.name, action="raise", error=type(error).__name__,
+            f"process {spec.name!r} raised {name}{at_place(file, line)}, which its contract does not declare "
+            f"(errors: {', '.join(sorted(spec.errors)) or 'none'}): {error}. Add {name!r} to its errors, "
+            f"or handle it in the process.",
+            process=spec.name, path="", action="raise", error=name, file=file, line=line,
+            change=("errors", name), allowed=tuple(sorted(spec.errors)),
         )
         instead.__cause__ = error
+        if spec.pos.flags & REPORT:
+            raise_or_report(self.store.report, spec.pos.flags, instead)
+            return error
         return instead
 
     cdef int pause(self, Chain chain) except -1:
@@ -278,7 +295,7 @@ cdef class Runner:
                 if spec.is_async:
                     if self.hooks.before is not None:
                         self.hooks.before(tx, spec, args, kwargs)
-                    body = awaited(call_body(ctx, spec.func, args, kwargs))
+                    body = awaited(call(spec, ctx, args, kwargs))
                     if not resume(ctx, body, None):
                         await suspended(ctx, body)
                     result = self.settle(spec, ctx, ctx.take())
@@ -299,15 +316,26 @@ cdef class Runner:
 
     # --- joining -------------------------------------------------------------------------------
 
+    cdef int finish_joined(self, Spec spec, ProcessContext ctx, object result) except -1:
+        """After the body of a process that runs inside the transaction of another."""
+        if ctx.lent is not None:
+            take_back(spec, ctx, <Lent>ctx.lent)
+        if result is not None:
+            self.map_result(spec, ctx, result, False)
+        returned = result is not None and type(result) is not self.hooks.update_type
+        if spec.duty is not None and spec.duty(ctx.tx, returned):
+            spec.duty = None
+        ctx.result = result
+        return 0
+
     def run_joined(self, Spec spec not None, Transaction tx not None, tuple args, dict kwargs):
         """A sync process inside the transaction of its caller."""
         point = tx.savepoint()
         saved = (tx.pos, tx.root, tx.heavy_root, tx.domain_guard, tx.process, tx.pure)
         try:
             ctx = join(spec, tx)
-            result = call_body(ctx, spec.func, args, kwargs)
-            if result is not None:
-                self.map_result(spec, ctx, result, False)
+            self.finish_joined(spec, ctx, call(spec, ctx, args, kwargs))
+            result = ctx.take()
         except BaseException as error:
             if tx.status == ACTIVE:
                 point.rollback()
@@ -324,11 +352,11 @@ cdef class Runner:
         try:
             ctx = join(spec, tx)
             if spec.is_async:
-                result = await spec.func(ctx, *args, **kwargs)
+                result = await call(spec, ctx, args, kwargs)
             else:
                 result = await self.hooks.thread(body_call(spec, ctx, args, kwargs))
-            if result is not None:
-                self.map_result(spec, ctx, result, False)
+            self.finish_joined(spec, ctx, result)
+            result = ctx.take()
         except BaseException as error:
             if tx.status == ACTIVE:
                 point.rollback()
@@ -369,6 +397,8 @@ cdef class Runner:
 cdef ProcessContext join(Spec spec, Transaction tx):
     """The context of a process inside the transaction of another; `leave` undoes it."""
     cdef ProcessContext ctx = ProcessContext.__new__(ProcessContext)
+    if tx.pure and not spec.pure:
+        forbid(tx, "call a process that is not", "theus.run", spec.name, place())
     tx.root = None
     tx.heavy_root = None
     tx.domain_guard = None
@@ -385,12 +415,22 @@ cdef int leave(Transaction tx, tuple saved) except -1:
     return 0
 
 
+cdef object call(Spec spec, ProcessContext ctx, tuple args, dict kwargs):
+    """Call the body of a process; a PURE one works on copies of its arguments."""
+    cdef Lent lent
+    if spec.watched and (args or kwargs):
+        ctx.lent = lent = lend(args, kwargs)
+        if lent is not None:
+            return call_body(ctx, spec.func, lent.own_args, lent.own_kwargs)
+    return call_body(ctx, spec.func, args, kwargs)
+
+
 cdef object body_call(Spec spec, ProcessContext ctx, tuple args, dict kwargs):
     """The body of a sync process as a callable for the thread lane."""
-    def call():
-        return call_body(ctx, spec.func, args, kwargs)
+    def work():
+        return call(spec, ctx, args, kwargs)
 
-    return call
+    return work
 
 
 cdef object lease_of(Spec spec):

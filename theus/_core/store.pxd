@@ -42,6 +42,7 @@ cdef class Store:
     cdef public object hub
     cdef public object meta
     cdef public object outbox     # makes the collector of messages of one transaction
+    cdef public object report     # takes the errors that are reported instead of raised
     cdef object state_ref
     cdef object absent
     cdef readonly object outgoing

@@ -8,6 +8,7 @@ from theus._core.freeze import RESERVED as RESERVED
 from theus._core.node import Node
 from theus._core.ring import Ring
 from theus._core.signal import Outgoing
+from theus.errors import TheusError
 from theus.outbox import OutboxCollector
 from theus.signals import SignalHub
 
@@ -23,6 +24,7 @@ class Store:
     hub: SignalHub | None
     meta: Ring | None
     outbox: Callable[[], OutboxCollector] | None
+    report: Callable[[TheusError], object] | None
     @property
     def root(self) -> Node: ...
     @property

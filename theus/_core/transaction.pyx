@@ -16,6 +16,7 @@ from theus._core.commit cimport install as install_prepared
 from theus._core.commuting cimport Commuting
 from theus._core.delta cimport Op
 from theus._core.footprint cimport ACTIVE, COMMITTED, FAILED, ROLLED_BACK, Draft, Footprint
+from theus._core.guard cimport Guard
 from theus._core.layout cimport share_dealloc
 from theus._core.node cimport u64
 from theus._core.pattern cimport EVERYTHING, Position
@@ -164,6 +165,19 @@ cdef class Transaction(Commuting):
                 return True
             draft = draft.next
         return False
+
+    def touched(self):
+        """Paths written so far, whether or not that changes anything (a new list)."""
+        cdef Draft draft = self.first
+        cdef list paths = [self.op_at(index).path for index in range(self.op_count)]
+        while draft is not None:
+            if not draft.private:
+                base = (<Guard>draft.guard).where()
+                paths += [base + (key,) for key in draft.over]
+                if draft.tail is not None or draft.full is not None or draft.cut:
+                    paths.append(base)
+            draft = draft.next
+        return paths
 
     def savepoint(self):
         """A place to return to -> Savepoint. Values assigned before are detached from the caller."""

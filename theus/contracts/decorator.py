@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast, overload
 from theus.contracts.model import ProcessContract, SemanticType
 from theus.errors import RegistrationError
 
-__all__ = ["check_function", "contract_of", "process"]
+__all__ = ["check_function", "contract_of", "home_of", "process"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,6 +30,8 @@ def process(
     *,
     isolation: str | None = None,
     write_timeout_ms: float | None = None,
+    contracts: str | None = None,
+    require_outputs: bool = False,
     name: str | None = None,
 ) -> Callable[[F], F]: ...
 
@@ -44,6 +46,8 @@ def process(
     *,
     isolation: str | None = None,
     write_timeout_ms: float | None = None,
+    contracts: str | None = None,
+    require_outputs: bool = False,
     name: str | None = None,
 ) -> Any:
     """Declare a function as a process; with arguments, or bare.
@@ -81,6 +85,8 @@ def process(
             parallel=parallel,
             isolation=isolation,
             write_timeout_ms=write_timeout_ms,
+            contracts=contracts,
+            require_outputs=require_outputs,
             name=title,
         )
         return _attach(func, contract)
@@ -178,3 +184,9 @@ def _is_method(func: Any) -> bool:
         return False
     code = func.__code__
     return bool(code.co_argcount) and code.co_varnames[0] in ("self", "cls")
+
+
+def home_of(func: Callable[..., Any]) -> tuple[str, int]:
+    """Where a function is defined, as (file, line)."""
+    code = getattr(inspect.unwrap(func), "__code__", None)
+    return ("", 0) if code is None else (code.co_filename, code.co_firstlineno)

@@ -9,9 +9,10 @@ from typing import Any
 
 from theus.errors import RegistrationError
 
-__all__ = ["ISOLATION_LEVELS", "ProcessContract", "SemanticType"]
+__all__ = ["CONTRACT_MODES", "ISOLATION_LEVELS", "ProcessContract", "SemanticType"]
 
 ISOLATION_LEVELS = ("serializable", "snapshot")
+CONTRACT_MODES = ("enforce", "report", "off")
 
 
 class SemanticType(str, Enum):
@@ -41,13 +42,20 @@ class ProcessContract:
     errors:
         Names (or classes) of the exceptions the process may raise.
     side_effects:
-        Names of what it does to the outside world.
+        Names of what it does to the outside world. Where there are any, the signals and messages
+        that it sends have to be among them: a topic or a glob over topics (``alarm``,
+        ``order_*``), one of one kind (``signal:alarm``, ``outbox:order_*``), or all of a kind
+        (``signal``, ``outbox``).
     parallel:
         Whether it may run in a worker process.
     isolation:
         "serializable" or "snapshot"; None takes the engine's.
     write_timeout_ms:
         Longest time from the start to the commit; None takes the engine's.
+    contracts:
+        "enforce", "report" or "off"; None takes the engine's.
+    require_outputs:
+        Whether a run that ends without having written every output is refused.
     name:
         The name it is registered under; the decorator fills in the function's.
 
@@ -66,6 +74,8 @@ class ProcessContract:
     parallel: bool = False
     isolation: str | None = None
     write_timeout_ms: float | None = None
+    contracts: str | None = field(default=None, kw_only=True)
+    require_outputs: bool = field(default=False, kw_only=True)
     name: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
@@ -75,7 +85,9 @@ class ProcessContract:
         put(self, "errors", _texts(self.name, "errors", _error_names(self.errors)))
         put(self, "semantic", _semantic(self.name, self.semantic))
         put(self, "parallel", bool(self.parallel))
-        _check_isolation(self.name, self.isolation)
+        put(self, "require_outputs", bool(self.require_outputs))
+        _check_choice(self.name, "isolation", ISOLATION_LEVELS, self.isolation)
+        _check_choice(self.name, "contracts", CONTRACT_MODES, self.contracts)
         _check_timeout(self.name, self.write_timeout_ms)
 
     @property
@@ -118,10 +130,10 @@ def _semantic(process: str, value: Any) -> SemanticType:
     raise _refuse(process, f"`semantic` is one of {known}, not {value!r}")
 
 
-def _check_isolation(process: str, value: Any) -> None:
-    if value is not None and value not in ISOLATION_LEVELS:
-        known = " or ".join(repr(level) for level in ISOLATION_LEVELS)
-        raise _refuse(process, f"`isolation` is {known} (or None), not {value!r}")
+def _check_choice(process: str, part: str, choices: tuple[str, ...], value: Any) -> None:
+    if value is not None and value not in choices:
+        known = " or ".join(repr(choice) for choice in choices)
+        raise _refuse(process, f"`{part}` is {known} (or None), not {value!r}")
 
 
 def _check_timeout(process: str, value: Any) -> None:

@@ -21,13 +21,14 @@ from theus._core.store import Store
 from theus.context.base import zones_of
 from theus.context.locking import LockManager
 from theus.context.updates import FunctionResult, StateUpdate
+from theus.contracts.violations import Violations
 from theus.engine.commit import AuditParticipant, Pipeline, SchemaParticipant
 from theus.engine.dispatch import Dispatcher
 from theus.engine.lanes import Lanes
 from theus.engine.registry import ProcessRegistry
 from theus.engine.settings import Settings
 from theus.engine.updates import apply_update
-from theus.errors import EngineClosedError
+from theus.errors import EngineClosedError, SettingsError
 from theus.outbox import Outbox, OutboxCollector
 from theus.signals import SignalHub
 
@@ -38,6 +39,21 @@ if TYPE_CHECKING:
     from theus.heavy.allocator import HeavyZoneAllocator
 
 __all__ = ["EngineBase"]
+
+
+def _mode(strict: bool | None, contracts: str | None) -> str | None:
+    """The mode of contracts from its two spellings: `strict_mode` is "enforce" or "off"."""
+    if strict is None:
+        return contracts
+    mode = "enforce" if strict else "off"
+    if contracts is not None and (contracts == "off") is bool(strict):
+        raise SettingsError(
+            f"strict_mode={strict!r} and contracts={contracts!r} contradict each other; give one "
+            f"of them",
+            option="contracts",
+            value=contracts,
+        )
+    return contracts or mode
 
 
 def _collector() -> OutboxCollector:
@@ -70,6 +86,7 @@ class EngineBase(Calls):
         audit_recipe: Any = None,
         *,
         strict_guards: bool | None = None,
+        contracts: str | None = None,
         schema: Any = None,
         isolation: str = "serializable",
         write_timeout_ms: float | None = None,
@@ -79,7 +96,7 @@ class EngineBase(Calls):
     ) -> None:
         strict = strict_mode if strict_mode is not None else strict_guards
         self.settings = Settings.read(
-            strict_mode=True if strict is None else bool(strict),
+            contracts=_mode(strict, contracts),
             strict_cas=strict_cas,
             isolation=isolation,
             write_timeout_ms=write_timeout_ms,
@@ -110,6 +127,8 @@ class EngineBase(Calls):
         self._store.outbox = _collector
         self._store.meta = Ring(settings.meta_capacity)
         self._pipeline = Pipeline(self._store, self._outbox, self._hub)
+        self._violations = Violations()
+        self._store.report = self._violations.note
 
     def _make_runner(self) -> None:
         settings = self.settings
@@ -121,7 +140,7 @@ class EngineBase(Calls):
         policy = RetryPolicy(self._arbiter, max_retries=retries, base_backoff_ms=backoff)
         self._runner = Runner(self._store, policy, self._hooks)
         self._dispatcher = Dispatcher(settings)
-        self._registry = ProcessRegistry(settings, _Services)
+        self._registry = ProcessRegistry(settings, _Services, self._violations.note)
         self._remote: dict[str, tuple[Spec, Spec]] = {}
 
     def _make_hooks(self) -> Hooks:
@@ -164,6 +183,11 @@ class EngineBase(Calls):
     def signal(self) -> SignalHub:
         """The signal hub."""
         return self._hub
+
+    @property
+    def violations(self) -> Violations:
+        """What contracts do not allow and was let through: the mode "report"."""
+        return self._violations
 
     @property
     def audit(self) -> AuditSystem | None:

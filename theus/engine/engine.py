@@ -31,7 +31,9 @@ class TheusEngine(Transacting):
         Initial state: a `BaseSystemContext`, a mapping, a pydantic model or any object with
         `to_dict()`; copied in. None: empty `domain` and `global`.
     strict_mode:
-        Enforce contracts (`strict_guards` is another spelling).
+        Enforce contracts (`strict_guards` is another spelling); False: ``contracts="off"``.
+    contracts:
+        "enforce" (default), "report" (let through and collect in `violations`) or "off".
     strict_cas:
         `compare_and_swap` refuses every version mismatch, not only changes of the same key.
     audit_recipe:

@@ -9,13 +9,16 @@ from types import MappingProxyType
 from typing import Any
 
 from theus._core.context import Spec
-from theus._core.pattern import compile_patterns, unlimited
-from theus.contracts.decorator import check_function, contract_of
+from theus._core.pattern import Position, compile_patterns, unlimited
+from theus._core.purity import watch
+from theus.contracts.decorator import check_function, contract_of, home_of
+from theus.contracts.duty import OutputDuty
+from theus.contracts.effects import DeclaredEffects
 from theus.contracts.firewall import check_contract
 from theus.contracts.model import ProcessContract, SemanticType
 from theus.contracts.output import plan_outputs
 from theus.engine.settings import Settings
-from theus.errors import RegistrationError
+from theus.errors import RegistrationError, TheusError
 
 __all__ = ["ProcessRegistry"]
 
@@ -26,9 +29,12 @@ class ProcessRegistry:
     Thread-safe: one lock around registration; look-ups take none.
     """
 
-    def __init__(self, settings: Settings, services: Any) -> None:
+    def __init__(
+        self, settings: Settings, services: Any, report: Callable[[TheusError], None]
+    ) -> None:
         self._settings = settings
         self._services = services
+        self._report = report
         self._specs: dict[Any, Spec] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
         self._lock = threading.Lock()
@@ -97,21 +103,18 @@ class ProcessRegistry:
         accepts: frozenset[str] | None,
     ) -> Spec:
         settings = self._settings
+        mode = contract.contracts or settings.contracts
+        looked_at = mode != "off"
         pure = contract.semantic is SemanticType.PURE
-        limited = settings.strict_mode and contract.limited
         outputs = plan_outputs(contract.outputs, name)
         targets = outputs.targets
         isolation = contract.isolation or settings.isolation
         timeout = contract.write_timeout_ms or settings.write_timeout_ms
-        if limited:
-            readable = contract.inputs if pure else (*contract.inputs, *contract.outputs)
-            pos = compile_patterns(readable, () if pure else contract.outputs, True)
-            out_pos = compile_patterns((), contract.outputs, True)
-        else:
-            pos = unlimited(settings.strict_mode)
-            out_pos = unlimited(settings.strict_mode)
-            if pure:
-                pos = compile_patterns(("**",), (), settings.strict_mode)
+        pos, out_pos = _positions(contract, mode)
+        if pure and looked_at:
+            watch()
+        duty = OutputDuty(name, contract, home_of(func), pos.flags, self._report)
+        effects = DeclaredEffects(name, contract.side_effects, pos.flags)
         return Spec(
             name=name,
             func=func,
@@ -119,6 +122,7 @@ class ProcessRegistry:
             is_async=is_async,
             parallel=contract.parallel,
             pure=pure,
+            watched=pure and looked_at,
             serializable=isolation == "serializable",
             write_timeout_ms=float(timeout or 0),
             pos=pos,
@@ -126,9 +130,28 @@ class ProcessRegistry:
             single=targets[0] if len(targets) == 1 else None,
             outputs=outputs.assign if targets else None,
             accepts=accepts,
-            errors=frozenset(contract.errors) if contract.errors and settings.strict_mode else None,
+            errors=frozenset(contract.errors) if contract.errors and looked_at else None,
+            effects=effects if contract.side_effects and looked_at else None,
+            duty=duty if duty.exists and looked_at else None,
             services=self._services,
         )
+
+
+def _positions(contract: ProcessContract, mode: str) -> tuple[Position, Position]:
+    """What a process may touch in place, and what it may return."""
+    pure = contract.semantic is SemanticType.PURE
+    looked_at, report = mode != "off", mode == "report"
+    if looked_at and contract.limited:
+        readable = contract.inputs if pure else (*contract.inputs, *contract.outputs)
+        writable = () if pure else contract.outputs
+        return (
+            compile_patterns(readable, writable, True, report),
+            compile_patterns((), contract.outputs, True, report),
+        )
+    out_pos = unlimited(looked_at, report)
+    if pure:
+        return compile_patterns(("**",), (), looked_at, report), out_pos
+    return out_pos, out_pos
 
 
 def _same_code(known: Callable[..., Any], func: Callable[..., Any]) -> bool:

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from theus.contracts.model import CONTRACT_MODES, ISOLATION_LEVELS
 from theus.errors import SettingsError
 
-__all__ = ["ISOLATION_LEVELS", "Settings"]
-
-ISOLATION_LEVELS = ("serializable", "snapshot")
+__all__ = ["Settings"]
 
 
 def _variable(name: str, parse: Callable[[str], Any], default: Any) -> Any:
@@ -37,8 +36,9 @@ def _flag(text: str) -> bool:
 class Settings:
     """What an engine was told, by its arguments or by the environment.
 
-    strict_mode:
-        Contracts are enforced.
+    contracts:
+        "enforce": what a contract does not allow is refused. "report": it is let through and
+        collected in `engine.violations`. "off": nobody looks. A process may say otherwise.
     strict_cas:
         `compare_and_swap` refuses every version mismatch.
     isolation:
@@ -62,7 +62,7 @@ class Settings:
         run-time directory of this user).
     """
 
-    strict_mode: bool = True
+    contracts: str = "enforce"
     strict_cas: bool = False
     isolation: str = "serializable"
     write_timeout_ms: float | None = None
@@ -80,17 +80,27 @@ class Settings:
     registry_dir: str | None = _variable("THEUS_REGISTRY", str, None)
 
     def __post_init__(self) -> None:
-        if self.isolation not in ISOLATION_LEVELS:
-            raise SettingsError(
-                f"isolation must be one of {', '.join(ISOLATION_LEVELS)}, got {self.isolation!r}",
-                option="isolation",
-                value=self.isolation,
-            )
+        self._one_of("isolation", ISOLATION_LEVELS)
+        self._one_of("contracts", CONTRACT_MODES)
         for name in ("max_retries", "history", "meta_capacity", "max_loops", "heap_mb"):
             self._at_least(name, 1)
         for name in ("base_backoff_ms", "lease_ms", "write_timeout_ms", "pool_size"):
             if getattr(self, name) is not None:
                 self._at_least(name, 0)
+
+    @property
+    def strict_mode(self) -> bool:
+        """Whether contracts are looked at: enforced or reported."""
+        return self.contracts != "off"
+
+    def _one_of(self, name: str, choices: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        if value not in choices:
+            raise SettingsError(
+                f"{name} must be one of {', '.join(choices)}, got {value!r}",
+                option=name,
+                value=value,
+            )
 
     def _at_least(self, name: str, least: int) -> None:
         value = getattr(self, name)

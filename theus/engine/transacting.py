@@ -8,6 +8,7 @@ from typing import Any
 
 from theus._core.conflict import RetryDecision
 from theus._core.pattern import unlimited
+from theus._core.purity import refuse_in_pure
 from theus._core.state import State
 from theus._core.transaction import Transaction
 from theus.engine.attempts import Attempts
@@ -79,6 +80,7 @@ class Transacting(EngineBase):
         process: Any,
     ) -> None:
         self._refuse_closed()
+        refuse_in_pure("open a transaction", "theus.transaction")
         level = isolation or self.settings.isolation
         if level not in ("serializable", "snapshot"):
             raise SettingsError(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from theus._core.path import format_path, parse_path
 from theus._core.pattern import CAN_WRITE, allowed, check
+from theus._core.refusal import at_place, raise_or_report
+from theus.contracts.decorator import home_of
 from theus.errors import ContractViolationError
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def apply_update(tx: Transaction, spec: Spec, update: StateUpdate) -> None:
     """
     for path in _paths(update):
         if not check(spec.out_pos, path, CAN_WRITE):
-            _deny(spec, path)
+            _deny(tx, spec, path)
     with tx.unlimited():
         if update.key is not None:
             tx.set(update.key, update.val)
@@ -35,7 +37,10 @@ def apply_update(tx: Transaction, spec: Spec, update: StateUpdate) -> None:
             tx.delete(target)
     if update.signal:
         if spec.pure:
-            _deny(spec, ("signal",))
+            _deny(tx, spec, ("signal",))
+        if spec.effects is not None:
+            for topic in update.signal:
+                spec.effects.check(tx, "signal", topic)
         tx.update(signal=update.signal)
     if update.assert_version is not None:
         tx.assert_version(update.assert_version)
@@ -56,15 +61,20 @@ def _paths(update: StateUpdate) -> list[tuple[Any, ...]]:
     return paths
 
 
-def _deny(spec: Spec, path: tuple[Any, ...]) -> None:
+def _deny(tx: Transaction, spec: Spec, path: tuple[Any, ...]) -> None:
     text = format_path(path)
     patterns = allowed(spec.out_pos, CAN_WRITE)
-    raise ContractViolationError(
-        f"Write permission denied for path {text!r}: process {spec.name!r} returned a StateUpdate "
-        f"that changes it, but its outputs are {', '.join(patterns) or 'none'}. Add {text!r} to "
-        f"outputs, or leave it out of the update.",
+    file, line = home_of(spec.func)
+    error = ContractViolationError(
+        f"Write permission denied for path {text!r}: process {spec.name!r}{at_place(file, line)} "
+        f"returned a StateUpdate that changes it, but its outputs are "
+        f"{', '.join(patterns) or 'none'}. Add {text!r} to outputs, or leave it out of the update.",
         process=spec.name,
         path=text,
         action="write",
         allowed=patterns,
+        file=file,
+        line=line,
+        change=("outputs", text),
     )
+    raise_or_report(tx.store.report, spec.out_pos.flags, error)
