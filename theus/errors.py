@@ -262,7 +262,9 @@ class UnknownEntryError(TheusError, KeyError):
 class ContractViolationError(TheusError, PermissionError):
     """A process did what its contract does not allow.
 
-    Fields: ``process``, ``path``, ``action`` ("read", "write", ...), ``allowed`` (patterns).
+    Fields: ``process``, ``path``, ``action`` ("read", "write", ...), ``allowed`` (patterns),
+    ``file`` and ``line`` of the access where known, and ``change``: the part of the contract and
+    the entry that would allow it, or None.
     """
 
     code = "T200"

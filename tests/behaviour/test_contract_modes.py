@@ -200,10 +200,11 @@ def test_the_two_spellings_are_one_setting() -> None:
         ({"strict_guards": False}, "off"),
         ({"contracts": "report"}, "report"),
         ({"contracts": "off"}, "off"),
-        ({"strict_mode": True, "contracts": "report"}, "report"),
+        ({"strict_mode": False, "contracts": "report"}, "report"),
+        ({"strict_mode": True, "contracts": "enforce"}, "enforce"),
     ):
         settings = TheusEngine(**options).settings
-        assert (settings.contracts, settings.strict_mode) == (mode, mode != "off")
+        assert (settings.contracts, settings.strict_mode) == (mode, mode == "enforce")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_the_two_spellings_are_one_setting() -> None:
     [
         {"contracts": "loud"},
         {"strict_mode": False, "contracts": "enforce"},
-        {"strict_mode": True, "contracts": "off"},
+        {"strict_mode": True, "contracts": "report"},
     ],
 )
 def test_a_mode_that_cannot_be_is_refused(options: dict[str, Any]) -> None:

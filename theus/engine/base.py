@@ -46,7 +46,7 @@ def _mode(strict: bool | None, contracts: str | None) -> str | None:
     if strict is None:
         return contracts
     mode = "enforce" if strict else "off"
-    if contracts is not None and (contracts == "off") is bool(strict):
+    if contracts is not None and (contracts == "enforce") is not bool(strict):
         raise SettingsError(
             f"strict_mode={strict!r} and contracts={contracts!r} contradict each other; give one "
             f"of them",

@@ -90,8 +90,8 @@ class Settings:
 
     @property
     def strict_mode(self) -> bool:
-        """Whether contracts are looked at: enforced or reported."""
-        return self.contracts != "off"
+        """Whether contracts are enforced."""
+        return self.contracts == "enforce"
 
     def _one_of(self, name: str, choices: tuple[str, ...]) -> None:
         value = getattr(self, name)
