@@ -56,6 +56,7 @@ __all__ = [
     "TheusError",
     "TransactionError",
     "TransactionStateError",
+    "TransitionError",
     "UndeclaredError",
     "UnknownEntryError",
     "UnsupportedValueError",
@@ -366,6 +367,13 @@ class SafetyTripError(TheusError, RuntimeError):
 
     code = "T401"
     remedy = "Look for a loop whose condition never changes, or raise `max_ops`."
+
+
+class TransitionError(TheusError, ValueError):
+    """An event that leads nowhere from a state. Fields: ``state``, ``event``, ``possible``."""
+
+    code = "T402"
+    remedy = "Send one of the events that are possible now, or extend the machine's table."
 
 
 # --- heavy zone and workers -------------------------------------------------------------------

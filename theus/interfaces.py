@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 __all__ = ["IEngine", "IOrchestrator", "IScheduler"]
@@ -21,6 +22,10 @@ class IEngine(Protocol):
     @property
     def state(self) -> Any:
         """The current state: immutable, with a ``version``."""
+
+    @property
+    def signal(self) -> Any:
+        """The hub of its signals."""
 
     @property
     def registry(self) -> Mapping[str, Callable[..., Any]]:
@@ -38,7 +43,7 @@ class IEngine(Protocol):
     def run(self, func_or_name: Any, *args: Any, **kwargs: Any) -> Any:
         """`execute` for programs without an event loop."""
 
-    def execute_workflow(self, path_or_text: str, **kwargs: Any) -> list[str]:
+    def execute_workflow(self, path_or_text: str | Path, **kwargs: Any) -> list[str]:
         """Run a workflow; the names of the processes it ran, in order."""
 
     def shutdown(self) -> None:
