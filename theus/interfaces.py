@@ -5,7 +5,7 @@ All can be checked with ``isinstance`` (presence of the methods, not their signa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -37,8 +37,8 @@ class IEngine(Protocol):
     def scan_and_register(self, path: str) -> Iterable[str]:
         """Register every process found in the Python files below `path`; their names."""
 
-    async def execute(self, func_or_name: Any, *args: Any, **kwargs: Any) -> Any:
-        """Run a process as one transaction, retried on conflict; its return value."""
+    def execute(self, func_or_name: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """Awaited: run a process as one transaction, retried on conflict; its return value."""
 
     def run(self, func_or_name: Any, *args: Any, **kwargs: Any) -> Any:
         """`execute` for programs without an event loop."""
