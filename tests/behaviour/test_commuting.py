@@ -97,3 +97,15 @@ def test_an_operation_with_a_wrong_type_changes_nothing() -> None:
             tx.incr("domain.log", 1)
         assert isinstance(caught.value, (TypeError, ValueError, RuntimeError))
         assert engine.state is before
+
+
+def test_a_member_that_went_and_came_back_is_added_whatever_happened_meanwhile() -> None:
+    with TheusEngine({"domain": {"s": {1, 2}, "t": set()}}) as engine:
+        with engine.transaction() as tx:
+            tx.domain["s"].discard(1)
+            tx.domain["s"].add(1)
+            tx.domain["t"].add(9)
+            with engine.transaction() as other:
+                other.domain["s"].discard(1)
+                other.domain["t"].discard(9)
+        assert (set(engine.state.domain["s"]), set(engine.state.domain["t"])) == ({1, 2}, {9})

@@ -5,7 +5,26 @@ order. After every step each side has answered the same, a commit has done what 
 says it must, and at the end of an example nothing is left of what was kept for readers.
 
 The rules are few, so that hypothesis spends most steps on work and commits; rarer things share
-a rule and are chosen by name.
+a rule and are chosen by name:
+
+=====================================================  ==========================================
+begin, commit, abort                                   `begin`, `commit`, `end`
+read, write, delete, add again, every method           `work`, `more_work` (calls of `programs`)
+assign a guard, move, the same key twice, by path      `special`
+savepoint, roll back                                   `savepoints`
+exception inside, compare-and-swap with a version,     `outside`
+ also one behind the log of changes
+hold and drop states, iterate while others commit      `readers`
+export in every form, a second engine from a state     `branches`
+-----------------------------------------------------  ------------------------------------------
+versions rise by one, a commit succeeds exactly when   `Steps.settle`
+ the oracle says so
+every living state is equal to its frozen copy         `check_held`, `check_newest`
+the log of changes leads to the same tree, forward     `Replica.follow`, `Branches.undo_all`
+ at every step and backward at the end
+records are bounded by places and living snapshots     `Branches.check_records`
+nothing is left when all are dropped                   `teardown`
+=====================================================  ==========================================
 """
 
 from __future__ import annotations
@@ -23,8 +42,8 @@ from hypothesis.stateful import (
     rule,
 )
 
+from tests.model.branches import Branches
 from tests.model.programs import KEYS, VALUES
-from tests.model.steps import Steps
 
 START = st.fixed_dictionaries(
     {
@@ -50,10 +69,12 @@ SPECIAL = st.sampled_from(
         "get_path",
         "ensure",
         "iterate_guard",
+        "export_guard",
     ]
 )
 POINTS = st.sampled_from(["savepoint", "roll_back_to_savepoint"])
 READERS = st.sampled_from(["hold", "drop", "check_held", "iterate_state", "finish_iterators"])
+BRANCHES = st.sampled_from(["export_state", "fork", "work_on_fork"])
 OUTSIDE = st.sampled_from(["compare_and_swap", "return_container", "raise_inside"])
 
 
@@ -61,11 +82,11 @@ class StateMachine(RuleBasedStateMachine):
     """The whole of it; `isolation` is what subclasses choose."""
 
     isolation = "serializable"
-    steps: Steps
+    steps: Branches
 
-    @initialize(domain=START)
-    def start(self, domain: dict[str, Any]) -> None:
-        self.steps = Steps(domain, self.isolation)
+    @initialize(domain=START, window=st.sampled_from([4096, 3]))
+    def start(self, domain: dict[str, Any], window: int) -> None:
+        self.steps = Branches(domain, self.isolation, window)
         self.steps.begin()
 
     @precondition(lambda self: len(self.steps.open) < 3)
@@ -115,6 +136,10 @@ class StateMachine(RuleBasedStateMachine):
     def readers(self, data: st.DataObject, name: str) -> None:
         getattr(self.steps, name)(data)
 
+    @rule(data=st.data(), name=BRANCHES)
+    def branches(self, data: st.DataObject, name: str) -> None:
+        getattr(self.steps, name)(data)
+
     @invariant()
     def newest(self) -> None:
         self.steps.check_newest()
@@ -128,6 +153,7 @@ class StateMachine(RuleBasedStateMachine):
         steps.open.clear()
         steps.held.clear()
         steps.iterators.clear()
+        steps.close()
         left = kept(steps.engine)
         if any(left.values()):
             gc.collect()  # errors that were caught may hold a State in a cycle of frames

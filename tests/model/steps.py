@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.model.pairs import Pair
 from tests.model.programs import KEYS, LEAVES, VALUES, Alias, list_calls, map_calls, set_calls
-from tests.model.subject import content, make_engine, reach
+from tests.model.subject import content, log_of, make_engine, reach
 from tests.oracle.footprint import Clash
 from tests.oracle.model import Model, ModelTransaction, Verdict
 from tests.oracle.values import Plain, at, clone, containers, same
@@ -56,10 +57,10 @@ class Boom(Exception):
 class Steps:
     """An engine, its oracle, and everything that is open or held."""
 
-    def __init__(self, domain: dict[str, Any], isolation: str) -> None:
+    def __init__(self, domain: dict[str, Any], isolation: str, window: int) -> None:
         data = {"domain": domain, "global": {"g": 1}}
         self.isolation = isolation
-        self.engine = make_engine(data, isolation)
+        self.engine = make_engine(data, isolation, history=window)
         self.model = Model(data, self.engine.state.version)
         self.open: list[Pair] = []
         self.held: list[Held] = []
@@ -241,13 +242,15 @@ class Steps:
             assert self.engine.state is before
 
     def compare_and_swap(self, data: st.DataObject) -> None:
-        """With any version there ever was; no snapshot is held for it."""
+        """With any version there ever was, also behind the log; no snapshot is held for it."""
         version = data.draw(st.integers(min(self.model.trees), self.model.version), "version")
         key, value = data.draw(FIELDS, "field")
         tx = self.model.begin("snapshot", version)
         tx.call(tx.locate_quietly(("domain",)), "setitem", key, clone(value))
         change = {"domain": {key: clone(value)}}
-        self.settle(tx, lambda: self.engine.compare_and_swap(version, data=change), ContextError)
+        forgotten = version + 1 < log_of(self.engine).first
+        swap = partial(self.engine.compare_and_swap, version, data=change)
+        self.settle(tx, swap, ContextError, forgotten)
 
     def return_container(self, data: st.DataObject) -> None:
         """A process takes a container out, changes it as plain data, and returns the whole."""
@@ -262,15 +265,21 @@ class Steps:
         tx.call(domain, "setitem", "a", clone(new))
         self.settle(tx, lambda: self.engine.run(returning(clone(new))), ConflictError)
 
-    def settle(self, tx: ModelTransaction, commit: Any, conflict: type[Exception]) -> None:
-        """Commit on both sides; the oracle says what has to happen."""
+    def settle(
+        self, tx: ModelTransaction, commit: Any, conflict: type[Exception], forgotten: bool = False
+    ) -> None:
+        """Commit on both sides; the oracle says what has to happen.
+
+        `forgotten`: the log is too short to tell, so the commit may be refused for that reason.
+        """
         verdict = self.model.judge(tx)
         before, version = self.engine.state, self.model.version
         try:
             commit()
         except conflict as error:
             assert self.engine.state is before
-            assert verdict is not Verdict.COMMIT, f"refused, but nothing it noted changed: {error}"
+            if not (forgotten and "older than the log" in str(error)):
+                assert verdict is not Verdict.COMMIT, f"refused, but nothing changed: {error}"
             return
         assert verdict is not Verdict.CONFLICT, "committed, but what it noted had changed"
         rises = self.engine.state.version - version
@@ -341,7 +350,8 @@ class Steps:
         """The newest state is the oracle's."""
         state = self.engine.state
         assert state.version == self.model.version
-        assert same(content(state), clone(self.model.newest)), "the newest state differs"
+        shown, expected = content(state), clone(self.model.newest)
+        assert same(shown, expected), f"the newest state is {shown!r}, not {expected!r}"
 
 
 def advance(running: Any, expected: list[Any], steps: int) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.oracle.changes import GROWING, Effect, apply_effect, changes_of
@@ -147,14 +147,18 @@ class ModelTransaction:
         size = self.sizes[id(target)]
         if isinstance(target, list) and what is What.KEY and key >= size:
             what, key = What.SIZE, None
-        if what is What.KEY and any(
-            effect.target is target and effect.how == "commute" and key in effect.keys
-            for effect in self.effects
-        ):
-            self.notes.append(Note(What.WRITE, path, key, soft=True))
+        for commuted in self._commuted(target):  # looked at, they turn into plain writes
+            if commuted == key or what not in (What.KEY, What.MEMBER):
+                self.notes.append(Note(What.KEY, path, commuted, soft=True))
+                self.notes.append(Note(What.WRITE, path, commuted, soft=True))
         tracked = size if what in (What.SIZE, What.EMPTY) else None
         soft = soft or self._is_own(target, what, key)
         self.notes.append(Note(what, path, key, soft, always, tracked))
+
+    def _commuted(self, target: Any) -> set[Any]:
+        """Keys of a container that commuting operations of this transaction are about."""
+        mine = [e for e in self.effects if e.target is target and e.how == "commute"]
+        return {key for effect in mine for key in effect.keys}
 
     def _is_own(self, target: Any, what: What, key: Any) -> bool:
         """Whether the transaction has put there itself what it now looks at."""
@@ -270,7 +274,7 @@ class Model:
 
     def judge(self, tx: ModelTransaction) -> Verdict:
         """What the commit of `tx` has to do now."""
-        notes = [note for note in tx.final_notes() if self._counts(tx, note)]
+        notes = [self._weighed(tx, note) for note in tx.final_notes() if self._counts(tx, note)]
         worst = Clash.NO
         for change in self.changes_since(tx.base):
             for note in notes:
@@ -300,6 +304,13 @@ class Model:
             if change.how == "structure"
             for path in written
         )
+
+    def _weighed(self, tx: ModelTransaction, note: Note) -> Note:
+        """A write in a container that is, in the end, what it was forces no conflict."""
+        if note.what not in WRITES or not has(tx.tree, note.path):
+            return note
+        idle = same(at(tx.tree, note.path), at(self.trees[tx.base], note.path))
+        return replace(note, soft=True) if idle else note
 
     def _counts(self, tx: ModelTransaction, note: Note) -> bool:
         if note.what in WRITES or note.always:

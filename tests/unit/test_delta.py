@@ -92,3 +92,21 @@ def test_an_entry_that_does_not_fit_is_refused(entry: DeltaEntry) -> None:
         apply(value, [entry])
     assert isinstance(caught.value, TheusError)
     assert value == {"n": 1, "xs": [1]}
+
+
+def test_paths_in_a_list_that_changes_as_a_whole_are_those_of_before() -> None:
+    with TheusEngine({"domain": {"rows": [{"x": 0}, {"x": 1}, {"x": 2}]}}) as engine:
+        before = engine.state
+        with engine.transaction() as tx:
+            rows = tx.domain["rows"]
+            last = rows[2]
+            del rows[0]
+            last["x"] = 20
+            rows[0]["x"] = 10
+            assert [(entry.op, entry.path) for entry in tx.delta_log] == [
+                ("set", ("domain", "rows", 2, "x")),
+                ("set", ("domain", "rows", 1, "x")),
+                ("replace", ("domain", "rows")),
+            ]
+        assert engine.state.domain["rows"] == [{"x": 10}, {"x": 20}]
+        assert before.domain["rows"] == [{"x": 0}, {"x": 1}, {"x": 2}]

@@ -171,7 +171,7 @@ cdef int keep_old(Store store, Node node, object key, object old, u64 ver, u64 s
 cdef int keep_order(Store store, Node node, u64 ver) except -1:
     """Remember the order of the keys for older snapshots, before one moves to the end."""
     cdef Era era
-    if store.oldest is not NULL:
+    if store.oldest is not NULL and (node.eras is None or node.eras.ver <= store.newest.ver):
         era = Era.__new__(Era)
         era.ver = ver
         era.items = list(node.cur)

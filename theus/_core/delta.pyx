@@ -19,6 +19,8 @@ from theus._core.path cimport format_path
 
 import dataclasses
 
+cdef u64 NEWEST = <u64>0xFFFFFFFFFFFFFFFF
+
 from theus.errors import PathError
 
 
@@ -214,12 +216,13 @@ class DeltaEntry:
 
 
 def plain(value):
-    """A detached plain copy of anything the state hands out; other values come back as they are."""
+    """A detached plain copy of anything the state hands out, and of containers in operations as
+    they are by now; other values come back as they are."""
     if is_held(value):
         return plain_of(value)
     if type(value) is Tomb:
         return None
-    return thaw_value(value, 0)
+    return thaw_value(value, NEWEST)
 
 
 def diff(before, after):

@@ -31,10 +31,9 @@ cdef class SetGuard(KeyedGuard):
             if value_at(self.node, value, self.tx.ver) is NULL:
                 draft.added += 1
                 draft.over[value] = True
-            elif old is not NULL:
-                draft.dels -= 1
-                del draft.over[value]
             else:
+                if old is not NULL:
+                    draft.dels -= 1
                 draft.over[value] = True
         return 0
 

@@ -29,26 +29,99 @@ cdef int prepare(Footprint tx) except -1:
     """Drafts -> operations. May run user code (records' accessors); takes no lock."""
     cdef Draft draft = tx.first
     cdef set cut = None
-    cdef Py_ssize_t before = 0
+    cdef dict places = None
     tx.drop_ops()
     tx.prepared = True
     tx.inner = None
     tx.checks = None
     if draft is not None and draft.next is not None:
         cut = find_cut(tx)
+        places = find_shifted(tx)
     while draft is not None:
-        draft.idle = True
-        if not draft.private and (cut is None or not is_cut(<Guard>draft.guard, cut)):
-            if draft.node.kind == LIST:
-                prepare_list(tx, draft)
-            else:
-                prepare_keys(tx, draft)
-            draft.idle = tx.op_count == before
-            before = tx.op_count
-            if not tx.track and has_pending(draft):
-                add_checks(tx, <Guard>draft.guard)
+        if places is None or draft.node not in places:
+            prepare_draft(tx, draft, cut, places)
         draft = draft.next
+    if places is not None:
+        for item in sorted(places.values(), key=depth_of, reverse=True):
+            prepare_draft(tx, (<Shift>item).draft, cut, places)
     return 0
+
+
+cdef int prepare_draft(Footprint tx, Draft draft, set cut, dict places) except -1:
+    cdef Guard guard = <Guard>draft.guard
+    cdef Py_ssize_t before = tx.op_count
+    cdef Link link
+    draft.idle = True
+    if draft.private or (cut is not None and is_cut(guard, cut)):
+        return 0
+    link = guard.get_link() if places is None else link_then(tx, guard, places)
+    if draft.node.kind == LIST:
+        prepare_list(tx, draft, link)
+    else:
+        prepare_keys(tx, draft, link)
+    draft.idle = tx.op_count == before
+    if not tx.track and has_pending(draft):
+        add_checks(tx, guard)
+    return 0
+
+
+cdef class Shift:
+    """A list whose items may have other places after the commit."""
+
+    cdef Draft draft
+    cdef dict places      # id of a container in it -> its index in the snapshot
+    cdef Py_ssize_t depth
+
+
+cdef dict find_shifted(Footprint tx):
+    """Lists with structural changes, by node; None where there are none.
+
+    Operations name places of the snapshot, in an order in which they are right one after the
+    other: those inside such a list come before its own, which are done deepest first.
+    """
+    cdef dict found = None
+    cdef Draft draft = tx.first
+    cdef Guard guard
+    cdef Shift shift
+    while draft is not None:
+        if draft.full is not None and not draft.private:
+            shift = Shift.__new__(Shift)
+            shift.draft = draft
+            shift.places = {
+                id(item): index
+                for index, item in enumerate(items_at(draft.node, tx.ver)) if type(item) is Node
+            }
+            guard = <Guard>draft.guard
+            while guard.parent is not NULL:
+                shift.depth += 1
+                guard = <Guard>guard.parent
+            if found is None:
+                found = {}
+            found[draft.node] = shift
+        draft = draft.next
+    return found
+
+
+def depth_of(Shift shift not None):
+    """How far below the root a list is."""
+    return shift.depth
+
+
+cdef Link link_then(Footprint tx, Guard guard, dict places):
+    """The way to a container in the snapshot. Items of lists may have been reached by the place
+    that they have now."""
+    cdef Guard parent
+    cdef Link link
+    if guard.parent is NULL:
+        return guard.get_link()
+    parent = <Guard>guard.parent
+    link = Link.__new__(Link)
+    link.parent = link_then(tx, parent, places)
+    link.key = guard.key
+    shift = places.get(parent.node)
+    if shift is not None:
+        link.key = (<Shift>shift).places.get(id(guard.node), guard.key)
+    return link
 
 
 cdef bint plan_single(Footprint tx, Guard guard, object key, object value) except -1:
@@ -164,8 +237,7 @@ cdef bint same_leaf(object a, object b) except -1:
     return is_plain_leaf(a) and a == b
 
 
-cdef int prepare_keys(Footprint tx, Draft draft) except -1:
-    cdef Link link = (<Guard>draft.guard).get_link()
+cdef int prepare_keys(Footprint tx, Draft draft, Link link) except -1:
     cdef PyObject* found = NULL
     cdef PyObject* pending = NULL
     cdef Py_ssize_t at = 0
@@ -283,9 +355,8 @@ cdef int diff_nodes(Footprint tx, Link link, Node old, Node new) except -1:
     return 0
 
 
-cdef int prepare_list(Footprint tx, Draft draft) except -1:
+cdef int prepare_list(Footprint tx, Draft draft, Link link) except -1:
     cdef Node node = draft.node
-    cdef Link link = (<Guard>draft.guard).get_link()
     cdef PyObject* base
     if draft.full is not None:
         return prepare_whole(tx, draft, link)
