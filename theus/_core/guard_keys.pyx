@@ -169,16 +169,21 @@ cdef class KeyedGuard(Guard):
     cdef bint has(self, object key) except -1:
         """Membership, noted as a read of the key."""
         cdef PyObject* value
+        cdef bint limited
         self.begin_read()
-        self.may_read(key)
+        limited = not self.may_read(key) & READ
         if self.draft is not None:
             value = PyDict_GetItemWithError(self.draft.over, key)
             if value is not NULL:
+                if limited and is_plain_leaf(<object>value):
+                    self.refuse("read", key)
                 if type(<object>value) is Op:
                     self.resolve(key, <Op>value)
                     return True
                 return not is_tomb(value)
         value = value_at(self.node, key, self.tx.ver)
+        if limited and value is not NULL and not is_node(value):
+            self.refuse("read", key)
         if self.tx.track and not self.private:
             check_key(key)
             self.tx.note(self.node, <PyObject*>key, KEY)

@@ -15,6 +15,7 @@ from theus._core.guard_keys cimport plain_value
 from theus._core.layout cimport share_dealloc
 from theus._core.node cimport LIST, Node, is_node, item_at, size_at
 from theus._core.path cimport format_path
+from theus._core.pattern cimport READ
 
 import collections.abc
 import operator
@@ -177,13 +178,17 @@ cdef class ListGuard(Guard):
 
     def __getitem__(self, index):
         cdef Py_ssize_t at
+        cdef int flags
         if isinstance(index, slice):
             self.may_read_all()
             self.note_what(ALL)
             return self.values()[index]
         at = self.locate(index)
-        self.may_read(at)
-        return self.item(at, False)
+        flags = self.may_read(at)
+        value = self.item(at, False)
+        if not flags & READ and is_plain_leaf(value):
+            self.refuse("read", at)
+        return value
 
     def __setitem__(self, index, value):
         cdef Py_ssize_t at, kept
