@@ -307,10 +307,13 @@ class Model:
 
     def _weighed(self, tx: ModelTransaction, note: Note) -> Note:
         """A write in a container that is, in the end, what it was forces no conflict."""
-        if note.what not in WRITES or not has(tx.tree, note.path):
+        if note.what not in WRITES or not self._is_idle(tx, note.path):
             return note
-        idle = same(at(tx.tree, note.path), at(self.trees[tx.base], note.path))
-        return replace(note, soft=True) if idle else note
+        return replace(note, soft=True)
+
+    def _is_idle(self, tx: ModelTransaction, path: Path) -> bool:
+        """Whether all writes at a container of the snapshot come to nothing."""
+        return has(tx.tree, path) and same(at(tx.tree, path), at(self.trees[tx.base], path))
 
     def _counts(self, tx: ModelTransaction, note: Note) -> bool:
         if note.what in WRITES or note.always:
@@ -345,11 +348,12 @@ class Model:
         return tree
 
     def _attached(self, tx: ModelTransaction) -> list[Effect]:
-        """The effects whose container is still in the tree: all, unless `ancestors` is off."""
+        """The effects whose container is still in the tree: all, unless `ancestors` is off, or
+        they come to nothing."""
         return [
             effect
             for effect in tx.effects
-            if self.ancestors
+            if (self.ancestors and not self._is_idle(tx, tx.paths[id(effect.target)]))
             or (
                 has(self.newest, tx.paths[id(effect.target)])
                 and type(at(self.newest, tx.paths[id(effect.target)])) is type(effect.target)
