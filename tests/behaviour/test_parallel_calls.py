@@ -44,6 +44,17 @@ def reads_more(ctx: Any) -> Any:
     return ctx.domain.hidden
 
 
+@process(inputs=["domain.n"], outputs=["domain.out"], parallel=True, side_effects=["signal"])
+def tells_more(ctx: Any) -> int:
+    ctx.outbox.add(OutboxMsg("topic", 1))
+    return 1
+
+
+@process(inputs=["domain.n", "domain.xs"], outputs=["domain.out"], parallel=True, semantic="pure")
+def pure(ctx: Any, more: list[int]) -> int:
+    return ctx.domain.n + sum(more)
+
+
 @pytest.fixture(params=["inline", "threads", "processes"])
 def engine(request: pytest.FixtureRequest) -> Iterator[TheusEngine]:
     with TheusEngine(START, pool=request.param, pool_size=1) as made:
@@ -93,6 +104,17 @@ def test_the_contract_holds_in_the_worker(engine: TheusEngine) -> None:
     with pytest.raises(ContractViolationError):
         engine.run(reads_more)
     assert engine.state is before
+
+
+def test_side_effects_hold_for_what_comes_back(engine: TheusEngine) -> None:
+    with pytest.raises(ContractViolationError, match="outbox message"):
+        engine.run(tells_more)
+    assert len(engine.outbox) == 0
+
+
+def test_a_pure_process_may_run_in_a_worker(engine: TheusEngine) -> None:
+    assert engine.run(pure, more=[1, 2]) == 6
+    assert engine.state.domain.out == 6
 
 
 def test_after_the_end_there_is_no_pool(engine: TheusEngine) -> None:

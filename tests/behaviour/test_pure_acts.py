@@ -509,6 +509,19 @@ def test_computing_is_allowed(what: str) -> None:
         assert engine.state.version == 2
 
 
+def test_arrays_of_the_heavy_zone_are_inputs() -> None:
+    body = process(inputs=["heavy.big"], outputs=["domain.m"], semantic="pure")(
+        lambda ctx: float(ctx.heavy["big"].sum())
+    )
+    with TheusEngine({"domain": {"n": 1}}) as engine:
+        array = engine.heavy.alloc("big", (10,), "float64")
+        array[:] = 3.0
+        engine.compare_and_swap(1, heavy={"big": array.descriptor()})
+        del array
+        engine.run(body)
+        assert engine.state.domain.m == 30.0
+
+
 def test_destructors_that_happen_to_run_may_act(place: Path) -> None:
     class Cleans:
         def __init__(self) -> None:

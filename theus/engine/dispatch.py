@@ -161,7 +161,7 @@ def _collect(ctx: ProcessContext, path: tuple[Any, ...], areas: dict[str, dict[s
 def _take(ctx: ProcessContext, outcome: Outcome) -> Any:
     """What the worker queued joins the transaction; the value goes on to the outputs."""
     for message in outcome.outbox:
-        ctx.tx.outbox.add(message)
+        ctx.outbox.add(message)
     for topic, payload in outcome.signals:
-        ctx.tx.queue_signal(topic, payload)
+        ctx.signal[topic] = payload
     return outcome.value
