@@ -1,4 +1,4 @@
-"""State to JSON."""
+"""State to JSON, by the standard library or by whichever encoder takes a `default` hook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
-__all__ = ["TheusEncoder"]
+__all__ = ["TheusEncoder", "json_default"]
 
 
 def _in_order(value: Set[Any]) -> list[Any]:
@@ -32,15 +32,26 @@ def _base64(value: bytes | bytearray | memoryview) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
+def _mapping(value: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Containers of the state have `to_dict`, which makes all levels plain at once."""
+    whole = getattr(type(value), "to_dict", None)
+    return dict(value) if whole is None else whole(value)
+
+
+def _sequence(value: Sequence[Any]) -> list[Any]:
+    whole = getattr(type(value), "to_list", None)
+    return list(value) if whole is None else whole(value)
+
+
 CONVERTERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
-    (Mapping, dict),
+    (Mapping, _mapping),
     (enum.Enum, lambda value: value.value),
     ((datetime.datetime, datetime.date, datetime.time), lambda value: value.isoformat()),
     (datetime.timedelta, lambda value: value.total_seconds()),
     ((uuid.UUID, decimal.Decimal, fractions.Fraction, pathlib.PurePath), str),
     ((bytes, bytearray, memoryview), _base64),
     (Set, _in_order),
-    (Sequence, list),
+    (Sequence, _sequence),
     (re.Pattern, lambda value: value.pattern),
     (types.SimpleNamespace, lambda value: dict(vars(value))),
 )
@@ -71,17 +82,29 @@ class TheusEncoder(json.JSONEncoder):
 
     def default(self, o: Any) -> Any:
         """What JSON can express instead of `o`; raises TypeError."""
-        for kinds, convert in CONVERTERS:
-            if isinstance(o, kinds):
-                return convert(o)
-        numpy = sys.modules.get("numpy")
-        if numpy is not None:
-            if isinstance(o, numpy.generic):
-                return o.item()
-            if isinstance(o, numpy.ndarray):
-                return o.tolist()
-        fields = _fields(o)
-        return super().default(o) if fields is None else fields
+        return json_default(o)
+
+
+def json_default(value: Any) -> Any:
+    """What JSON can express instead of `value`, as `TheusEncoder` says: a hook for encoders.
+
+    For example ``orjson.dumps(state.domain, default=json_default)``. Raises TypeError for what
+    has no JSON form. Containers of the state come out whole, so that a limit of the encoder on
+    nested calls of the hook does not matter.
+    """
+    for kinds, convert in CONVERTERS:
+        if isinstance(value, kinds):
+            return convert(value)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        if isinstance(value, numpy.generic):
+            return value.item()
+        if isinstance(value, numpy.ndarray):
+            return value.tolist()
+    fields = _fields(value)
+    if fields is None:
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    return fields
 
 
 def _fields(value: Any) -> Any:

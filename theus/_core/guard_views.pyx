@@ -129,6 +129,14 @@ cdef class MapView:
         return self.guard
 
 
+cdef bint _within(object inner, object outer) except -1:
+    """Whether all of `inner` is in `outer`; asks item by item, since values may have no hash."""
+    for item in inner:
+        if item not in outer:
+            return False
+    return True
+
+
 cdef class SetLikeView(MapView):
     def __and__(self, other):
         return set(self) & set(other)
@@ -157,23 +165,31 @@ cdef class SetLikeView(MapView):
     def __eq__(self, other):
         if not isinstance(other, collections.abc.Set):
             return NotImplemented
-        return set(self) == set(other)
+        return len(self) == len(other) and _within(self, other)
 
     def __le__(self, other):
-        return set(self) <= set(other)
+        if not isinstance(other, collections.abc.Set):
+            return NotImplemented
+        return len(self) <= len(other) and _within(self, other)
 
     def __lt__(self, other):
-        return set(self) < set(other)
+        if not isinstance(other, collections.abc.Set):
+            return NotImplemented
+        return len(self) < len(other) and _within(self, other)
 
     def __ge__(self, other):
-        return set(self) >= set(other)
+        if not isinstance(other, collections.abc.Set):
+            return NotImplemented
+        return len(self) >= len(other) and _within(other, self)
 
     def __gt__(self, other):
-        return set(self) > set(other)
+        if not isinstance(other, collections.abc.Set):
+            return NotImplemented
+        return len(self) > len(other) and _within(other, self)
 
     def isdisjoint(self, other):
         """Whether there is no common element."""
-        return set(self).isdisjoint(other)
+        return not any(item in self for item in other)
 
     __hash__ = None
 

@@ -106,6 +106,35 @@ cdef class KeyedView(View):
         return <object>value
 
 
+class _Keys(collections.abc.KeysView):
+    """`keys()` of a `FrozenDict`; like those of a dict it can be walked backwards."""
+
+    __slots__ = ()
+
+    def __reversed__(self):
+        return reversed(self._mapping)
+
+
+class _Values(collections.abc.ValuesView):
+    """`values()` of a `FrozenDict`."""
+
+    __slots__ = ()
+
+    def __reversed__(self):
+        mapping = self._mapping
+        return (mapping[key] for key in reversed(mapping))
+
+
+class _Items(collections.abc.ItemsView):
+    """`items()` of a `FrozenDict`."""
+
+    __slots__ = ()
+
+    def __reversed__(self):
+        mapping = self._mapping
+        return ((key, mapping[key]) for key in reversed(mapping))
+
+
 @cython.final
 @cython.collection_type("mapping")
 cdef class FrozenDict(KeyedView):
@@ -171,15 +200,15 @@ cdef class FrozenDict(KeyedView):
 
     def keys(self):
         """A set-like view of the keys."""
-        return collections.abc.KeysView(self)
+        return _Keys(self)
 
     def values(self):
         """A view of the values."""
-        return collections.abc.ValuesView(self)
+        return _Values(self)
 
     def items(self):
         """A set-like view of the (key, value) pairs."""
-        return collections.abc.ItemsView(self)
+        return _Items(self)
 
     def copy(self):
         """Itself; use `to_dict()` for a private, mutable copy."""
@@ -198,6 +227,9 @@ cdef class FrozenDict(KeyedView):
         if not isinstance(other, collections.abc.Mapping):
             return NotImplemented
         return FrozenDict({**dict(other), **self.plain()})
+
+    def __ior__(self, other):
+        raise self.refused()
 
     def __eq__(self, other):
         cdef View view
