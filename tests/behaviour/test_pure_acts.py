@@ -112,8 +112,6 @@ ACTS: dict[str, Act] = {
     ),
     "smtplib": lambda d, port: smtplib.SMTP("127.0.0.1", port),
     "input": lambda d, _: input(),
-    "start a thread": lambda d, _: threading.Thread(target=(d / "new").touch).start(),
-    "a thread pool": lambda d, _: ThreadPoolExecutor(1).submit((d / "new").touch),
     "sys.settrace": lambda d, _: sys.settrace(lambda *_: None),
     "sys.setprofile": lambda d, _: sys.setprofile(lambda *_: None),
     "import of a new module": lambda d, _: importlib.import_module("theus_test_act_module"),
@@ -127,8 +125,14 @@ ONLY_POSIX: dict[str, Act] = {
     "os.posix_spawn": lambda d, _: os.posix_spawn("/bin/true", ["true"], {}),
     "signal.pthread_kill": lambda d, _: signal.pthread_kill(threading.get_ident(), 0),
 }
+FROM_3_12: dict[str, Act] = {  # Python 3.11 does not tell of new threads
+    "start a thread": lambda d, _: threading.Thread(target=(d / "new").touch).start(),
+    "a thread pool": lambda d, _: ThreadPoolExecutor(1).submit((d / "new").touch),
+}
 if POSIX:
     ACTS |= ONLY_POSIX
+if sys.version_info >= (3, 12):
+    ACTS |= FROM_3_12
 
 
 @pytest.fixture
