@@ -7,7 +7,7 @@ import sys
 import types
 import typing
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 from theus._core.freeze import rule_for
 from theus.errors import ContextError, CycleError, SchemaViolationError, UnsupportedValueError
@@ -17,7 +17,7 @@ __all__ = ["build", "fields_of", "hints_of", "plain"]
 
 def _record_rule(value: Any) -> Any:
     """The rule by which the state holds `value` as a record; None for everything else."""
-    rule = rule_for(type(value))
+    rule = rule_for(value.__class__)  # that of a view or guard is the class it shows
     return rule if rule is not None and rule.kind == "record" else None
 
 
@@ -102,8 +102,8 @@ def _plain_container(value: Any, above: tuple[int, ...]) -> Any:
 def build(hint: Any, value: Any, where: str = "") -> Any:
     """Turn plain data into what a type annotation asks for.
 
-    Builds dataclasses and pydantic models, also inside lists, sets, tuples, dicts and
-    optional types; everything else is taken as it is (validation is the schema's work).
+    Builds dataclasses, attrs classes and pydantic models, also inside lists, sets, tuples,
+    dicts and optional types; everything else is taken as it is (validation is the schema's work).
     Raises SchemaViolationError with the place for a field that is unknown or missing.
     """
     origin = typing.get_origin(hint)
@@ -116,8 +116,8 @@ def build(hint: Any, value: Any, where: str = "") -> Any:
     if isinstance(value, Mapping) and isinstance(hint, type):
         if _is_model(hint):
             return hint.model_validate(dict(value))  # type: ignore[attr-defined]
-        if dataclasses.is_dataclass(hint):
-            return _build_dataclass(hint, value, where)
+        if _declared(hint) is not None:
+            return _build_record(hint, value, where)
     return value
 
 
@@ -126,7 +126,7 @@ def _build_union(hints: tuple[Any, ...], value: Any, where: str) -> Any:
         bare = typing.get_origin(hint) or hint
         if isinstance(bare, type) and (isinstance(value, bare) or _fits(bare, value)):
             return build(hint, value, where)
-    records: list[Any] = [hint for hint in hints if dataclasses.is_dataclass(hint)]
+    records: list[Any] = [hint for hint in hints if _declared(hint) is not None]
     if not isinstance(value, Mapping) or not records:
         return value
     if len(records) == 1:
@@ -138,9 +138,9 @@ def _build_union(hints: tuple[Any, ...], value: Any, where: str) -> Any:
 def _fits(cls: type, value: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
-    if not dataclasses.is_dataclass(cls):
+    fields = _declared(cls)
+    if fields is None:
         return _is_model(cls)
-    fields = {item.name: item for item in dataclasses.fields(cls)}
     return all(key in fields for key in value) and not _missing(fields, value)
 
 
@@ -162,8 +162,37 @@ def _build_container(origin: Any, hints: tuple[Any, ...], value: Any, where: str
     return value
 
 
-def _build_dataclass(cls: type, value: Mapping[str, Any], where: str) -> Any:
-    fields = {item.name: item for item in dataclasses.fields(cls)}
+class _Field(NamedTuple):
+    """A field of a record class: what its constructor calls it, if it takes it."""
+
+    argument: str | None
+    required: bool
+
+
+def _declared(cls: Any) -> dict[str, _Field] | None:
+    """The fields that a dataclass or attrs class declares; None for everything else."""
+    if not isinstance(cls, type):
+        return None
+    if dataclasses.is_dataclass(cls):
+        none = dataclasses.MISSING
+        return {
+            item.name: _Field(
+                item.name if item.init else None,
+                item.init and item.default is none and item.default_factory is none,
+            )
+            for item in dataclasses.fields(cls)
+        }
+    if not hasattr(cls, "__attrs_attrs__"):
+        return None
+    nothing = sys.modules["attr"].NOTHING
+    return {
+        item.name: _Field(item.alias if item.init else None, item.init and item.default is nothing)
+        for item in cls.__attrs_attrs__
+    }
+
+
+def _build_record(cls: type, value: Mapping[str, Any], where: str) -> Any:
+    fields = _declared(cls) or {}
     unknown = sorted(str(key) for key in value if key not in fields)
     if unknown:
         raise _violation(cls, where, f"unknown field {', '.join(unknown)}; it has {[*fields]}")
@@ -174,20 +203,22 @@ def _build_dataclass(cls: type, value: Mapping[str, Any], where: str) -> Any:
     missing = _missing(fields, made)
     if missing:
         raise _violation(cls, where, f"missing field {', '.join(missing)}")
-    record = cls(**{name: item for name, item in made.items() if fields[name].init})
+    arguments: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
     for name, item in made.items():
-        if not fields[name].init:
-            object.__setattr__(record, name, item)
+        argument = fields[name].argument
+        if argument is None:
+            rest[name] = item
+        else:
+            arguments[argument] = item
+    record = cls(**arguments)
+    for name, item in rest.items():
+        object.__setattr__(record, name, item)
     return record
 
 
-def _missing(fields: Mapping[str, dataclasses.Field[Any]], given: Mapping[str, Any]) -> list[str]:
-    none = dataclasses.MISSING
-    return [
-        name
-        for name, item in fields.items()
-        if item.init and item.default is none and item.default_factory is none and name not in given
-    ]
+def _missing(fields: Mapping[str, _Field], given: Mapping[str, Any]) -> list[str]:
+    return [name for name, item in fields.items() if item.required and name not in given]
 
 
 def hints_of(cls: type) -> dict[str, Any]:
