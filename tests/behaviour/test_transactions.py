@@ -221,3 +221,56 @@ def test_the_isolation_of_one_transaction(engine: TheusEngine) -> None:
     assert (engine.state.domain.n, list(engine.state.domain.xs)) == (10, [1, 2])
     with pytest.raises(SettingsError, match="isolation"):
         engine.transaction(isolation="none")
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_the_state_of_a_transaction_stays_as_it_was_at_its_start(end: str) -> None:
+    with TheusEngine({"domain": {"a": 1, "xs": [1]}}) as engine:
+        tx = engine.begin()
+        state = tx.state
+        view = state.domain
+        tx.domain["a"] = 2
+        tx.domain["xs"].append(2)
+        getattr(tx, end)()
+        for _ in range(500):
+            with engine.transaction() as later:
+                later.domain["a"] = later.domain["a"] + 1
+        assert state.domain.to_dict() == {"a": 1, "xs": [1]}
+        assert view == {"a": 1, "xs": [1]}
+        assert state.version == 1
+
+
+def test_guards_of_a_transaction_that_has_ended_refuse_use_for_ever() -> None:
+    with TheusEngine({"domain": {"a": 1, "d": {"x": 1}, "xs": [1], "s": {1}}}) as engine:
+        with engine.transaction() as tx:
+            guards = [tx.domain, tx.domain["d"], tx.domain["xs"], tx.domain["s"]]
+        for _ in range(2000):
+            with engine.transaction() as later:
+                later.domain["d"]["x"] += 1
+        for guard in guards:
+            for use in (len, list, lambda g: g.clear()):
+                with pytest.raises(TransactionStateError, match="has ended"):
+                    use(guard)
+        assert engine.state.domain["d"]["x"] == 2001
+
+
+def test_an_area_that_is_replaced_as_a_whole() -> None:
+    with TheusEngine({"domain": {"a": {"x": 1}, "b": 1}}) as engine:
+        with engine.transaction() as tx:
+            before, inner = tx.domain, tx.domain["a"]
+            tx.set("domain", {"a": {"x": 5}, "c": 2})
+            assert tx.domain == {"a": {"x": 5}, "c": 2}
+            tx.domain["c"] = 3
+            assert before.to_dict() == {"a": {"x": 1}, "b": 1}
+            assert inner.to_dict() == {"x": 1}
+        assert engine.state.domain.to_dict() == {"a": {"x": 5}, "c": 3}
+
+
+def test_a_container_that_is_replaced_below_a_guard() -> None:
+    with TheusEngine({"domain": {"a": {"x": 1}}}) as engine:
+        with engine.transaction() as tx:
+            held = tx.domain["a"]
+            tx.set("domain.a", {"y": 2})
+            assert tx.domain["a"] == {"y": 2}
+            assert held.to_dict() == {"x": 1}
+        assert engine.state.domain.to_dict() == {"a": {"y": 2}}

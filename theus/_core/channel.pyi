@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 from theus._core.mailbox import Mailbox, Waiters
 from theus._core.signal import Outgoing
 
+__pyx_capi__: Final[dict[str, object]]
 LARGEST: Final[int]
 
 @disjoint_base

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import Final, final
 
+__pyx_capi__: Final[dict[str, object]]
 LONGEST_WAIT: Final[float]
 POLICIES: Final[dict[str, int]]
 

@@ -42,8 +42,8 @@ cdef int prepare(Footprint tx) except -1:
             prepare_draft(tx, draft, cut, places)
         draft = draft.next
     if places is not None:
-        for item in sorted(places.values(), key=depth_of, reverse=True):
-            prepare_draft(tx, (<Shift>item).draft, cut, places)
+        for item in sorted(places.values(), key=_depth_of, reverse=True):
+            prepare_draft(tx, (<_Shift>item).draft, cut, places)
     return 0
 
 
@@ -65,7 +65,7 @@ cdef int prepare_draft(Footprint tx, Draft draft, set cut, dict places) except -
     return 0
 
 
-cdef class Shift:
+cdef class _Shift:
     """A list whose items may have other places after the commit."""
 
     cdef Draft draft
@@ -82,10 +82,10 @@ cdef dict find_shifted(Footprint tx):
     cdef dict found = None
     cdef Draft draft = tx.first
     cdef Guard guard
-    cdef Shift shift
+    cdef _Shift shift
     while draft is not None:
         if draft.full is not None and not draft.private:
-            shift = Shift.__new__(Shift)
+            shift = _Shift.__new__(_Shift)
             shift.draft = draft
             shift.places = {
                 id(item): index
@@ -102,7 +102,7 @@ cdef dict find_shifted(Footprint tx):
     return found
 
 
-def depth_of(Shift shift not None):
+def _depth_of(_Shift shift not None):
     """How far below the root a list is."""
     return shift.depth
 
@@ -120,7 +120,7 @@ cdef Link link_then(Footprint tx, Guard guard, dict places):
     link.key = guard.key
     shift = places.get(parent.node)
     if shift is not None:
-        link.key = (<Shift>shift).places.get(id(guard.node), guard.key)
+        link.key = (<_Shift>shift).places.get(id(guard.node), guard.key)
     return link
 
 

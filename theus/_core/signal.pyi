@@ -1,4 +1,6 @@
-from typing import Any, ClassVar, NoReturn, final
+from typing import Any, ClassVar, Final, NoReturn, final
+
+__pyx_capi__: Final[dict[str, object]]
 
 @final
 class Signal:

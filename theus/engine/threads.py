@@ -40,13 +40,17 @@ class Threads:
     def __init__(self, name: str, limit: int | None = None) -> None:
         self._name = name
         self._limit = limit or min(32, (os.cpu_count() or 1) + 4)
+        self._closed = False
+        self.reset()
+        _living.add(self)
+
+    def reset(self) -> None:
+        """Begin without threads: those of the parent are not there in a forked child."""
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._free = 0
         self._waiting = 0
-        self._closed = False
-        _living.add(self)
 
     def run(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
         """Start `call` in a thread, with the context variables of the caller -> its future.
@@ -71,8 +75,8 @@ class Threads:
     def _start(self) -> None:
         number = len(self._threads)
         thread = threading.Thread(target=self._work, name=f"{self._name}_{number}", daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -137,6 +141,15 @@ def _settle(future: asyncio.Future[Any], tell: Callable[..., Any], *value: Any) 
 
 
 _living: weakref.WeakSet[Threads] = weakref.WeakSet()
+
+
+def _reset_all() -> None:
+    for threads in list(_living):
+        threads.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)
 
 
 @atexit.register
