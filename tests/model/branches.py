@@ -132,10 +132,11 @@ class Branches(Steps):
         self.check_records()
 
     def check_records(self) -> None:
-        """Undo records are at most the places that changed times the snapshots that are alive."""
+        """Undo records are at most the places that changed times the snapshots that are alive,
+        and as many again that wait for their turn to go."""
         self.engine.collect()
         stats = self.engine.stats()
-        most = self.replica.places() * stats["snapshots_alive"]
+        most = 2 * self.replica.places() * stats["snapshots_alive"]
         assert stats["undo_records"] <= most, f"{most} at most, but {stats}"
         assert stats["history"] <= self.window
 

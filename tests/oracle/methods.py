@@ -324,7 +324,8 @@ LIST: dict[str, Callable[..., Uses]] = {
     "pop": _list_pop,
     "remove": _list_remove,
     "clear": lambda c: Uses().read(What.SIZE).all_of(What.STRUCTURE),
-    **dict.fromkeys(("sort", "reverse", "imul"), _list_rebuild),
+    **dict.fromkeys(("reverse", "imul"), _list_rebuild),
+    "sort": lambda c, *a: _list_rebuild(c, *a).read(What.TREE, soft=True),
 }
 
 FOOTPRINTS: dict[str, dict[str, Callable[..., Uses]]] = {"map": MAP, "list": LIST, "set": SET}
