@@ -246,7 +246,7 @@ def test_list(name: str, start: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EXTRA_SET))
-@pytest.mark.parametrize("start", [set(), {1}, {1, 2, "p"}], ids=repr)
+@pytest.mark.parametrize("start", [set(), {1}, {1, 2, "p"}], ids=["empty", "one", "mixed"])
 def test_set(name: str, start: set[Any]) -> None:
     check_program(start, [(name, (1,))], EXTRA_SET)
 
