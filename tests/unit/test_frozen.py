@@ -154,7 +154,9 @@ def test_operators_refuse_what_those_of_plain_data_refuse(wrong: Any) -> None:
 
 def dict_writes() -> dict[str, Any]:
     writes: dict[str, Any] = {
-        name: lambda v, name=name: getattr(v, name) for name in sorted(MUTATORS) if hasattr(dict, name)
+        name: lambda v, name=name: getattr(v, name)
+        for name in sorted(MUTATORS)
+        if hasattr(dict, name)
     }
     return writes | {
         "[]=": lambda v: v.__setitem__("a", 2),
@@ -173,7 +175,9 @@ def dict_writes() -> dict[str, Any]:
 
 def list_writes() -> dict[str, Any]:
     writes: dict[str, Any] = {
-        name: lambda v, name=name: getattr(v, name) for name in sorted(MUTATORS) if hasattr(list, name)
+        name: lambda v, name=name: getattr(v, name)
+        for name in sorted(MUTATORS)
+        if hasattr(list, name)
     }
     return writes | {
         "[]=": lambda v: v.__setitem__(0, 2),
