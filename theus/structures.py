@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from theus._core.context import ProcessContext
-from theus._core.state import State
+from theus._core.state import MetaLogEntry, State
 from theus._core.transaction import Transaction
 from theus._core.view import FrozenDict, FrozenList
 from theus._lazy import lazy
@@ -22,6 +22,7 @@ __all__ = [
     "FrozenList",
     "FunctionResult",
     "ManagedAllocator",
+    "MetaLogEntry",
     "OutboxMsg",
     "ProcessContext",
     "State",

@@ -43,7 +43,6 @@ SURFACE = {
 
 PENDING = {
     "theus.contracts AdminTransaction": 3,
-    "theus.structures MetaLogEntry": 3,
     "theus.context Namespace": 3,
     "theus.context NamespacePolicy": 3,
     "theus.context NamespaceRegistry": 3,

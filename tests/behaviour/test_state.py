@@ -6,6 +6,7 @@ import copy
 import gc
 import json
 import pickle
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from theus import TheusEncoder, TheusEngine
 from theus.errors import ContextError, SystemBusyError, TheusError
-from theus.structures import FrozenDict, FrozenList, State
+from theus.structures import FrozenDict, FrozenList, MetaLogEntry, State
 
 CONTENT = {
     "domain": {"user": {"name": "ann", "tags": ["a", "b"]}, "n": 1, "other": {"x": [1]}},
@@ -358,6 +359,18 @@ def test_the_meta_log_is_shared_by_all_versions_and_bounded() -> None:
     for one in (state, newer):
         assert [entry[3] for entry in one.get_meta_logs()] == [f"message {n}" for n in (2, 3, 4)]
         assert one.meta == one.get_meta_logs()
+
+
+def test_entries_of_the_meta_log_have_names_and_cannot_be_changed() -> None:
+    state = State(CONTENT)
+    state.log_meta("disk", "full")
+    (entry,) = state.meta
+    assert (entry.sequence, entry.key, entry.message) == (1, "disk", "full")
+    assert abs(entry.timestamp - time.time()) < 60
+    assert isinstance(entry, MetaLogEntry)
+    assert pickle.loads(pickle.dumps(entry)) == entry
+    with pytest.raises(AttributeError):
+        entry.message = "empty"  # type: ignore[misc]
 
 
 def test_the_meta_log_cannot_be_cleared() -> None:

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Never, NoReturn, Self, final
+from typing import Any, Final, NamedTuple, Never, NoReturn, Self, final
 
 from theus._core.store import Store
 from theus._core.view import FrozenDict
@@ -7,6 +7,12 @@ from theus.signals import SignalHub
 
 __pyx_capi__: Final[dict[str, object]]
 UPDATERS: Final[list[Callable[[Store, Any, Any, Any], object]]]
+
+class MetaLogEntry(NamedTuple):
+    sequence: int
+    timestamp: float
+    key: Any
+    message: Any
 
 def set_updater(updater: Callable[[Store, Any, Any, Any], object]) -> None: ...
 
@@ -31,7 +37,7 @@ class State:
     @property
     def signals(self) -> FrozenDict: ...
     @property
-    def meta(self) -> list[tuple[int, float, Any, Any]]: ...
+    def meta(self) -> list[MetaLogEntry]: ...
     def __init__(
         self,
         data: Mapping[str, Any] | None = None,
@@ -46,7 +52,7 @@ class State:
         heavy: Mapping[str, Any] | None = None,
         signal: Mapping[str, Any] | None = None,
     ) -> State: ...
-    def get_meta_logs(self) -> list[tuple[int, float, Any, Any]]: ...
+    def get_meta_logs(self) -> list[MetaLogEntry]: ...
     def log_meta(self, key: Any, message: Any) -> None: ...
     def restrict_view(self) -> RestrictedState: ...
     def to_dict(self) -> dict[str, Any]: ...

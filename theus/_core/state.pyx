@@ -11,13 +11,22 @@ from theus._core.signal cimport checked_topic, payload_of
 from theus._core.store cimport Snap, Store
 from theus._core.view cimport view_of
 
+import collections
 import weakref
 
 from theus._core.view import FrozenDict
 from theus.errors import ImmutableError
 
-
 UPDATERS = []
+
+MetaLogEntry = collections.namedtuple(
+    "MetaLogEntry", ("sequence", "timestamp", "key", "message"), module="theus.structures"
+)
+MetaLogEntry.__doc__ = """One event of the meta log. Immutable.
+
+`sequence` is its number in the log, from 1 (a gap means that entries were replaced), `timestamp`
+seconds since the epoch, `key` what it is about and `message` what happened.
+"""
 
 
 def set_updater(updater):
@@ -137,8 +146,10 @@ cdef class State:
 
     @property
     def meta(self):
-        """Entries of the meta log, oldest first: (number, time, key, message)."""
-        return self.store.meta.entries() if self.store.meta is not None else []
+        """Entries of the meta log, oldest first, as a new list of `MetaLogEntry`."""
+        if self.store.meta is None:
+            return []
+        return [MetaLogEntry(*entry) for entry in self.store.meta.entries()]
 
     def get_meta_logs(self):
         """The same as `meta`."""
