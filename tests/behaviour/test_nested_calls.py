@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
-from theus import OutboxMsg, TheusEngine, process
+from theus import OutboxMsg, StateUpdate, TheusEngine, process
+from theus.context.updates import FunctionResult
 
 START = {"domain": {"n": 0, "log": []}}
 LIMITS: dict[str, Any] = {
@@ -158,3 +160,129 @@ def test_the_inner_call_is_held_to_its_own_contract() -> None:
         with pytest.raises(PermissionError):
             engine.run(outer)
         assert engine.state is before
+
+
+def test_an_async_process_joins_from_a_sync_one() -> None:
+    with TheusEngine(START) as engine:
+
+        @process(**LIMITS)
+        async def middle(ctx: Any, fail: bool) -> None:
+            ctx.domain.n += 1
+            await asyncio.create_task(_committed(engine, 1))
+            await engine.execute(inner)
+            await engine.execute(inner_async)
+            if fail:
+                raise ValueError("middle")
+
+        @process(**LIMITS)
+        def outer(ctx: Any, fail: bool) -> None:
+            ctx.domain.n = 10
+            engine.run(inner_async)
+            with pytest.raises(ValueError, match="middle"):
+                engine.run(middle, fail=True)
+            assert ctx.domain.n == 11
+            engine.run(middle, fail=False)
+            if fail:
+                raise ValueError("outer")
+
+        before = engine.state
+        with pytest.raises(ValueError, match="outer"):
+            engine.run(outer, fail=True)
+        assert engine.state is before
+        engine.run(outer, fail=False)
+        assert engine.state.domain.to_dict() == {"n": 14, "log": ["inner"] * 3}
+        assert engine.state.version == 2
+
+
+async def _committed(engine: TheusEngine, version: int) -> None:
+    assert engine.state.version == version
+
+
+def test_a_task_of_an_async_process_below_a_sync_one_has_its_own_transaction() -> None:
+    with TheusEngine(START) as engine:
+
+        @process(outputs=["domain.log"])
+        async def middle(ctx: Any) -> None:
+            await asyncio.create_task(_spawned(engine))
+            assert engine.state.version == 2
+
+        @process(outputs=["domain.log"])
+        def outer(ctx: Any) -> None:
+            ctx.append("domain.log", "outer")
+            engine.run(middle)
+
+        engine.run(outer)
+        assert list(engine.state.domain.log) == ["inner", "outer"]
+        assert engine.state.version == 3
+
+
+def test_a_cancelled_inner_call_has_ended_and_is_undone_before_the_outer_goes_on() -> None:
+    begun, let = threading.Event(), threading.Event()
+    after: list[int] = []
+
+    @process(**LIMITS)
+    def slow(ctx: Any) -> None:
+        ctx.domain.n = 1000
+        begun.set()
+        assert let.wait(60)
+        ctx.domain.n = 2000
+        after.append(ctx.domain.n)
+
+    with TheusEngine(START) as engine:
+
+        @process(**LIMITS)
+        async def outer(ctx: Any) -> None:
+            ctx.domain.n = 7
+            task = asyncio.current_task()
+            assert task is not None
+            canceller = asyncio.create_task(_cancel(task, begun, let))
+            with pytest.raises(asyncio.CancelledError):
+                await engine.execute(slow)
+            assert after == [2000]
+            assert ctx.domain.n == 7
+            ctx.domain.log.append("outer")
+            await canceller
+
+        engine.run(outer)
+        assert engine.state.domain.to_dict() == {"n": 7, "log": ["outer"]}
+
+
+async def _cancel(task: asyncio.Task[Any], begun: threading.Event, let: threading.Event) -> None:
+    assert await asyncio.to_thread(begun.wait, 60)
+    task.cancel("enough")
+    await asyncio.sleep(0)
+    task.cancel("enough")
+    await asyncio.sleep(0)
+    let.set()
+
+
+@process(inputs=["domain.log"], outputs=["domain.n"])
+def with_update(ctx: Any) -> FunctionResult:
+    return FunctionResult(5, StateUpdate(signal={"done": 1}))
+
+
+@process(inputs=["domain.log"])
+def container(ctx: Any) -> Any:
+    return ctx.domain.log
+
+
+def test_an_inner_call_gives_what_the_call_by_itself_gives() -> None:
+    with TheusEngine({"domain": {"n": 0, "log": ["a"]}}) as engine:
+
+        @process(**LIMITS)
+        def outer(ctx: Any) -> None:
+            assert engine.run(with_update) == 5
+            assert ctx.domain.n == 5
+            log = engine.run(container)
+            assert type(log) is list
+            log.append("not in the state")
+
+        assert engine.run(with_update) == 5
+        assert type(engine.run(container)) is list
+        before = engine.state
+        assert before.signals == {"done": 1}
+        with engine.transaction() as tx:
+            tx.domain.n = 0
+        engine.run(outer)
+        assert engine.state.domain.to_dict() == {"n": 5, "log": ["a"]}
+        assert engine.state.signals == {"done": 1}

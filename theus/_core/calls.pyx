@@ -38,7 +38,7 @@ cdef class Calls:
                 f"block it; use `await engine.execute({spec.name!r}, ...)` there"
             )
         if spec.is_async:
-            return self._runner.hooks.complete(self._runner.execute(spec, args, taken(spec, kwargs)))
+            return self._runner.complete(spec, args, taken(spec, kwargs))
         return self._runner.run(spec, args, taken(spec, kwargs))
 
     cdef Spec find(self, object key, bint in_loop):

@@ -12,6 +12,7 @@ cdef class Hooks:
     cdef public object park
     cdef public object park_async
     cdef public object thread
+    cdef public object thread_to_end
     cdef public object loop
     cdef public object complete
     cdef public object update_type

@@ -26,6 +26,7 @@ class Hooks:
     park: Callable[[Arbiter, Ticket], object]
     park_async: Callable[[Arbiter, Ticket], Awaitable[object]]
     thread: Callable[[Callable[[], Any]], Awaitable[Any]]
+    thread_to_end: Callable[[Callable[[], Any]], Awaitable[Any]]
     loop: Callable[[], object]
     complete: Callable[[Coroutine[Any, Any, Any]], Any]
     update_type: type

@@ -17,6 +17,7 @@ cdef class Hooks:
     sleep(ms), sleep_async(ms) -> awaitable: back-off.
     park(arbiter, ticket), park_async(arbiter, ticket) -> awaitable: until the ticket's state changes.
     thread(callable) -> awaitable: run a sync body off the loop.
+    thread_to_end(callable) -> awaitable: the same; not even a cancellation ends it before the body.
     loop() -> the event loop that runs on this thread, or None.
     complete(coroutine): run it to its end on a loop of its own; its value.
     update_type: class of the declarative update that a process may return.

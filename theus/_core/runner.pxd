@@ -15,6 +15,7 @@ cdef class Runner:
     cdef readonly dict direct
     cdef ProcessContext begin(self, Spec spec, Chain chain)
     cdef int map_result(self, Spec spec, ProcessContext ctx, object result, bint last) except -1
+    cdef object unwrap(self, Spec spec, Transaction tx, object result)
     cdef object settle(self, Spec spec, ProcessContext ctx, object result)
     cdef object attempt(self, Spec spec, ProcessContext ctx, tuple args, dict kwargs)
     cdef object attempt_call(self, Spec spec, ProcessContext ctx, tuple args, dict kwargs)

@@ -106,6 +106,12 @@ cdef class Runner:
             tx.pure = pure
         return 0
 
+    cdef object unwrap(self, Spec spec, Transaction tx, object result):
+        """The value of a `FunctionResult`, whose update is applied."""
+        if result.update is not None:
+            self.hooks.apply_update(tx, spec, result.update)
+        return result.value
+
     cdef object settle(self, Spec spec, ProcessContext ctx, object result):
         """After the body: outputs, checks, everything up to the install."""
         cdef Transaction tx = ctx.tx
@@ -114,9 +120,7 @@ cdef class Runner:
             take_back(spec, ctx, <Lent>ctx.lent)
         if result is not None:
             if type(result) is self.hooks.result_type:
-                if result.update is not None:
-                    self.hooks.apply_update(tx, spec, result.update)
-                result = result.value
+                result = self.unwrap(spec, tx, result)
             self.map_result(spec, ctx, result, self.hooks.check is None)
             if not is_plain_leaf(result) and is_held(result):
                 result = plain_of(result)
@@ -320,9 +324,13 @@ cdef class Runner:
         """After the body of a process that runs inside the transaction of another."""
         if ctx.lent is not None:
             take_back(spec, ctx, <Lent>ctx.lent)
-        if result is not None:
-            self.map_result(spec, ctx, result, False)
         returned = result is not None and type(result) is not self.hooks.update_type
+        if result is not None:
+            if type(result) is self.hooks.result_type:
+                result = self.unwrap(spec, ctx.tx, result)
+            self.map_result(spec, ctx, result, False)
+            if not is_plain_leaf(result) and is_held(result):
+                result = plain_of(result)
         if spec.duty is not None and spec.duty(ctx.tx, returned):
             spec.duty = None
         ctx.result = result
@@ -345,16 +353,25 @@ cdef class Runner:
         point.release()
         return result
 
+    def complete(self, Spec spec not None, tuple args, dict kwargs):
+        """Run an async process on the caller's thread, which has no loop. Returns its value."""
+        cdef Transaction tx = joinable(self.store, False)
+        if tx is None:
+            return self.hooks.complete(self.execute(spec, args, kwargs))
+        return self.hooks.complete(self.execute_joined(spec, tx, args, kwargs))
+
     async def execute_joined(self, Spec spec not None, Transaction tx not None, tuple args, dict kwargs):
         """A process inside the transaction of its caller, which awaits it."""
+        cdef void* context = tx.context
         point = tx.savepoint()
         saved = (tx.pos, tx.root, tx.heavy_root, tx.domain_guard, tx.process, tx.pure)
+        tx.context = context_now()
         try:
             ctx = join(spec, tx)
             if spec.is_async:
                 result = await call(spec, ctx, args, kwargs)
             else:
-                result = await self.hooks.thread(body_call(spec, ctx, args, kwargs))
+                result = await self.hooks.thread_to_end(body_call(spec, ctx, args, kwargs))
             self.finish_joined(spec, ctx, result)
             result = ctx.take()
         except BaseException as error:
@@ -362,6 +379,8 @@ cdef class Runner:
                 point.rollback()
             leave(tx, saved)
             raise self.undeclared(spec, error)
+        finally:
+            tx.context = context
         leave(tx, saved)
         point.release()
         return result

@@ -148,7 +148,7 @@ class EngineBase(Calls):
         lanes = self._lanes
         hooks.sleep, hooks.sleep_async = lanes.sleep, lanes.sleep_async
         hooks.park, hooks.park_async = lanes.park, lanes.park_async
-        hooks.thread = lanes.thread
+        hooks.thread, hooks.thread_to_end = lanes.thread, lanes.thread_to_end
         hooks.loop = asyncio._get_running_loop
         hooks.complete = asyncio.run
         hooks.update_type = StateUpdate

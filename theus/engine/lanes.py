@@ -32,6 +32,24 @@ class Lanes:
         """Run `call` in a thread, with the context variables of the caller."""
         return self._threads.run(call)
 
+    async def thread_to_end(self, call: Callable[[], Any]) -> Any:
+        """As `thread`, for a body that shares its transaction with whoever awaits it.
+
+        A cancellation is raised when the body has ended; one that has not begun is left out.
+        """
+        cancelled: tuple[Any, ...] | None = None
+        future = self._threads.run(lambda: call() if cancelled is None else None)
+        while not future.done():
+            try:
+                await asyncio.wait((future,))
+            except asyncio.CancelledError as error:
+                cancelled = error.args
+        if cancelled is None:
+            return future.result()
+        if not future.cancelled():
+            future.exception()
+        raise asyncio.CancelledError(*cancelled)
+
     def close(self) -> None:
         """Wait for running bodies and end the threads."""
         self._threads.close()

@@ -62,7 +62,7 @@ class Threads:
         job = _Job(future, contextvars.copy_context(), call)
         with self._lock:
             if self._closed:
-                raise EngineClosedError("the engine was shut down; make a new one")
+                raise _shut_down()
             if self._free:
                 self._free -= 1
             elif len(self._threads) < self._limit:
@@ -90,17 +90,21 @@ class Threads:
                     self._free += 1
 
     def close(self) -> None:
-        """Drop what has not begun, wait for what runs, end the threads. Safe to call again."""
+        """Refuse what has not begun, wait for what runs, end the threads. Safe to call again."""
         with self._lock:
             self._closed = True
             threads, self._threads = self._threads, []
             for job in _drain(self._jobs):
-                _report(job.future, job.future.cancel)
+                _report(job.future, job.future.set_exception, _shut_down())
             for _ in threads:
                 self._jobs.put(None)
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join()
+
+
+def _shut_down() -> EngineClosedError:
+    return EngineClosedError("the engine was shut down; make a new one")
 
 
 def _drain(jobs: queue.SimpleQueue[_Job | None]) -> list[_Job]:

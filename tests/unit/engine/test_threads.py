@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -106,7 +108,7 @@ def test_a_cancelled_call_that_runs_goes_on_and_its_thread_is_used_again(threads
     asyncio.run(main())
 
 
-def test_closing_drops_what_waits_and_lets_end_what_runs(threads: Threads) -> None:
+def test_closing_refuses_what_waits_and_lets_end_what_runs(threads: Threads) -> None:
     gate, ended = threading.Event(), []
 
     def work() -> None:
@@ -123,7 +125,7 @@ def test_closing_drops_what_waits_and_lets_end_what_runs(threads: Threads) -> No
         gate.set()
         await asyncio.gather(*running)
         closing.join()
-        assert all(each.cancelled() for each in queued)
+        assert {type(each.exception()) for each in queued} == {EngineClosedError}
         with pytest.raises(EngineClosedError):
             threads.run(work)
 
@@ -161,6 +163,49 @@ def test_a_call_that_outlives_its_loop(threads: Threads) -> None:
         return await threads.run(lambda: 2)
 
     assert asyncio.run(again()) == 2
+
+
+def test_closing_from_one_of_the_threads_and_twice(threads: Threads) -> None:
+    async def main() -> None:
+        assert await threads.run(threads.close) is None
+
+    asyncio.run(main())
+    threads.close()
+
+
+def test_an_ended_call_is_not_kept(threads: Threads) -> None:
+    class Thing:
+        pass
+
+    async def called() -> list[weakref.ref[Any]]:
+        thing = Thing()
+        future = threads.run(lambda: [thing])
+        assert (await future)[0] is thing
+        return [weakref.ref(thing), weakref.ref(future)]
+
+    async def main() -> list[weakref.ref[Any]]:
+        refs = await called()
+        await threads.run(int)
+        gc.collect()
+        return refs
+
+    assert [ref() for ref in asyncio.run(main())] == [None, None]
+
+
+def test_a_thread_that_cannot_be_started_is_not_counted(
+    threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="can't start"):
+                threads.run(int)
+        assert await threads.run(lambda: 3) == 3
+
+    asyncio.run(main())
 
 
 ENGINE = """
@@ -205,3 +250,30 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), engine.state.domain["n
         timeout=30,
     )
     assert done.stdout.strip() == "16 16"
+
+
+def test_the_interpreter_waits_for_a_body_that_runs_at_its_end() -> None:
+    done = run_isolated("""
+        import asyncio, atexit, threading
+        from theus import TheusEngine, process
+
+        begun, let = threading.Event(), threading.Event()
+
+        @process
+        def body(ctx):
+            begun.set()
+            let.wait(60)
+            print("ended")
+
+        async def main():
+            task = asyncio.ensure_future(engine.execute(body))
+            while not begun.is_set():
+                await asyncio.sleep(0)
+            task.cancel()
+
+        engine = TheusEngine()
+        asyncio.run(main())
+        print("leaving")
+        atexit.register(let.set)
+    """)
+    assert done.stdout == "leaving\nended\n"
