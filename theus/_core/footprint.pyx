@@ -158,6 +158,8 @@ cdef class Footprint:
         self.commit_hook = None
         if self.count:
             self.forget()
+        if self.outbox_log is not None:
+            self.outbox_log.close(STATUS_NAMES[status])
         return 0
 
     cdef int ended(self) except -1:
