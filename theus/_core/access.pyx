@@ -49,7 +49,7 @@ cdef class Access(Footprint):
 
     cdef object get_domain(self):
         """The area `domain`; its guard is kept as long as the area itself is not replaced."""
-        if self.first is not None and self.find_draft(self.store.root) is not None:
+        if not self.untouched() and self.find_draft(self.store.root) is not None:
             return self.area("domain")
         if self.domain_guard is None:
             if self.root is None:

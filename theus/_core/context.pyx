@@ -105,7 +105,7 @@ cdef class ProcessContext:
 
     cdef object get_domain(self):
         """The area `domain`; its guard is kept as long as the area itself is not replaced."""
-        if self.tx.first is not None and self.tx.find_draft(self.tx.store.root) is not None:
+        if not self.tx.untouched() and self.tx.find_draft(self.tx.store.root) is not None:
             return self.area("domain")
         if self.domain_guard is None:
             if self.root is None:

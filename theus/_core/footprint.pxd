@@ -74,7 +74,14 @@ cdef class Footprint:
     cdef object heavy_root
     cdef object domain_guard
     cdef bint prepared    # the drafts have become operations
-    cdef object sole      # guard of the container of the only write, planned without a draft
+    cdef object sole      # guard of the container of the only operation, where it has no draft
+    cdef bint planned     # the operations are there: nothing more is written
+    # The first write, as long as nothing else is written or looked at: it needs no draft then.
+    cdef object lone      # guard of the container
+    cdef Node lone_node
+    cdef object lone_key
+    cdef object lone_value
+    cdef bint lone_new    # the snapshot does not have the key
     cdef Py_ssize_t op_count
     cdef Op op            # the only one; where there are more, all of them are in `ops`
     cdef list ops
@@ -101,6 +108,7 @@ cdef class Footprint:
     cdef int keep_more(self, object guard) except -1
     cdef int finish(self, int status) except -1
     cdef int ended(self) except -1
+    cdef int settle_lone(self) except -1
     cdef Draft find_draft(self, Node node)
     cdef Draft draft_for(self, object guard, Node node, bint private)
     cdef int index_drafts(self) except -1
@@ -108,6 +116,10 @@ cdef class Footprint:
     cdef int save(self, Draft draft) except -1
 
     cdef list op_list(self)
+
+    cdef inline bint untouched(self) noexcept:
+        """Whether nothing is pending."""
+        return self.first is None and self.lone is None
 
     cdef inline Op op_at(self, Py_ssize_t index):
         return self.op if self.op_count == 1 else <Op>self.ops[index]

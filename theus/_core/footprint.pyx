@@ -146,10 +146,14 @@ cdef class Footprint:
             self.drop_drafts()
             self.inner = None
             self.checks = None
-            self.trash = None
             self.saved = None
+        self.trash = None
         self.points = None
         self.sole = None
+        self.lone = None
+        self.lone_node = None
+        self.lone_key = None
+        self.lone_value = None
         self.root = None
         self.heavy_root = None
         self.domain_guard = None
@@ -174,12 +178,27 @@ cdef class Footprint:
 
     cdef Draft find_draft(self, Node node):
         """The draft of a node, or None."""
-        cdef Draft draft = self.first
+        cdef Draft draft
+        if self.lone is not None:
+            self.settle_lone()
+        draft = self.first
         if self.drafts is not None:
             return <Draft>self.drafts.get(node)
         while draft is not None and draft.node is not node:
             draft = draft.next
         return draft
+
+    cdef int settle_lone(self) except -1:
+        """The first write gets a draft: something else is written or looked at."""
+        cdef Draft draft
+        guard, self.lone = self.lone, None
+        draft = self.draft_for(guard, self.lone_node, False)
+        draft.over[self.lone_key] = self.lone_value
+        draft.added += self.lone_new
+        self.lone_node = None
+        self.lone_key = None
+        self.lone_value = None
+        return 0
 
     cdef Draft draft_for(self, object guard, Node node, bint private):
         """The draft of a node, made at the first write."""

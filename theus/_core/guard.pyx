@@ -74,7 +74,7 @@ cdef Guard root_guard(Footprint tx, Node node, Position pos, object key):
     guard.pos = pos if key is None else pos.step(key)
     guard.flags = guard.pos.flags
     guard.key = key
-    guard.epoch = tx.epoch if tx.first is None else -1
+    guard.epoch = tx.epoch if tx.untouched() else -1
     tx.keep(guard)
     return guard
 
@@ -87,7 +87,7 @@ cdef Guard area_guard(Footprint tx, Position pos, str name):
     cdef Node root = tx.store.root
     cdef PyObject* node
     cdef Guard guard
-    if tx.status != ACTIVE or tx.first is not None and tx.find_draft(root) is not None:
+    if tx.status != ACTIVE or not tx.untouched() and tx.find_draft(root) is not None:
         return None
     pos = pos.step(name)
     node = value_at(root, name, tx.ver)
@@ -101,7 +101,7 @@ cdef Guard area_guard(Footprint tx, Position pos, str name):
     guard.pos = pos
     guard.flags = pos.flags
     guard.key = name
-    guard.epoch = tx.epoch if tx.first is None else -1
+    guard.epoch = tx.epoch if tx.untouched() else -1
     tx.keep(guard)
     return guard
 
@@ -257,7 +257,7 @@ cdef class Guard:
         guard.private = self.private
         guard.parent = <PyObject*>self
         guard.key = key
-        guard.epoch = self.tx.epoch if self.tx.first is None else -1
+        guard.epoch = self.tx.epoch if self.tx.untouched() else -1
         self.remember(key, guard)
         return guard
 

@@ -7,6 +7,7 @@ cdef class KeyedGuard(Guard):
     cdef object drafted(self, object key, object value, object default)
     cdef int put(self, object key, object value) except -1
     cdef int store_draft(self, object key, object value) except -1
+    cdef bint keep_lone(self, object key, object value) except -1
     cdef bint drop(self, object key) except -1
     cdef bint has(self, object key) except -1
     cdef Py_ssize_t size(self) except -1

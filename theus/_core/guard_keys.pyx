@@ -99,6 +99,8 @@ cdef class KeyedGuard(Guard):
         cdef PyObject* old
         cdef PyObject* base
         if self.draft is None:
+            if self.tx.points is None and self.tx.untouched() and self.keep_lone(key, value):
+                return 0
             base = value_at(self.node, key, self.tx.ver)    # first, so that cold memory is
             prefetch(base)                                  # fetched while the draft is made
             draft = self.writable()
@@ -118,6 +120,23 @@ cdef class KeyedGuard(Guard):
             del draft.over[key]
         draft.over[key] = value
         return 0
+
+    cdef bint keep_lone(self, object key, object value) except -1:
+        """The first write of an attempt, where it is a leaf under a string: it needs no draft as
+        long as nobody looks."""
+        cdef Footprint tx = self.tx
+        cdef PyObject* base
+        if self.private or self.node.opaque or not PyUnicode_CheckExact(key) or not is_plain_leaf(value):
+            return False
+        base = value_at(self.node, key, tx.ver)
+        prefetch(base)      # cold memory is fetched until the commit needs it
+        tx.lone = self
+        tx.lone_node = self.node
+        tx.lone_key = key
+        tx.lone_value = value
+        tx.lone_new = base is NULL
+        tx.epoch += 1
+        return True
 
     cdef bint was_moved(self, object key) except -1:
         """Whether a key of the snapshot was deleted in this attempt (and perhaps set again)."""
@@ -269,7 +288,7 @@ cdef class KeyedGuard(Guard):
 
     cdef object plain(self):
         self.note_deep()
-        if self.tx.first is None:
+        if self.tx.untouched():
             return thaw(self.node, self.tx.ver)
         return self.plain_fields()
 

@@ -27,13 +27,19 @@ cdef extern from "Python.h":
 
 cdef int prepare(Footprint tx) except -1:
     """Drafts -> operations. May run user code (records' accessors); takes no lock."""
-    cdef Draft draft = tx.first
+    cdef Draft draft
     cdef set cut = None
     cdef dict places = None
     tx.drop_ops()
     tx.prepared = True
     tx.inner = None
     tx.checks = None
+    tx.sole = None
+    if tx.lone is not None:
+        if plan_single(tx, <Guard>tx.lone, tx.lone_key, tx.lone_value):
+            return 0
+        tx.settle_lone()
+    draft = tx.first
     if draft is not None and draft.next is not None:
         cut = find_cut(tx)
         places = find_shifted(tx)
@@ -127,8 +133,8 @@ cdef Link link_then(Footprint tx, Guard guard, dict places):
 cdef bint plan_single(Footprint tx, Guard guard, object key, object value) except -1:
     """The whole plan of an attempt that writes nothing but this: one key of a mapping, a leaf.
 
-    The operation that `put` and `prepare` would come to, without a draft in between. False, and
-    nothing done, in every other case; nothing may be written afterwards.
+    The operation that a draft would come to, without one. False, and nothing done, in every other
+    case. The caller has asked for the right to write.
     """
     cdef Node node = guard.node
     cdef PyObject* base
@@ -137,7 +143,6 @@ cdef bint plan_single(Footprint tx, Guard guard, object key, object value) excep
     base = value_at(node, key, tx.ver)
     if not PyUnicode_CheckExact(key) or base is not NULL and is_node(base):
         return False
-    guard.may_write(key)
     tx.drop_ops()
     tx.prepared = True
     if base is not NULL and same_leaf(<object>base, value):

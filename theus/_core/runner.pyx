@@ -85,7 +85,10 @@ cdef class Runner:
             target = tx.find_below(ctx.get_domain(), spec.single)
             if target is not None:
                 key = spec.single[len(spec.single) - 1]
-                if not last or not plan_single(tx, target, key, result):
+                target.may_write(key)
+                if last and plan_single(tx, target, key, result):
+                    tx.planned = True
+                else:
                     target.put(key, result)
                 return 0
         tx.pos = EVERYTHING

@@ -80,6 +80,8 @@ cdef Savepoint take_savepoint(Footprint tx):
     cdef Savepoint point = Savepoint.__new__(Savepoint)
     if tx.status != ACTIVE:
         tx.ended()
+    if tx.lone is not None:
+        tx.settle_lone()
     absorb(tx)
     point.tx = tx
     point.saved = {}

@@ -160,6 +160,8 @@ cdef class Transaction(Commuting):
     def has_writes(self):
         """Whether anything is pending in the state."""
         cdef Draft draft = self.first
+        if self.lone is not None:
+            return True
         while draft is not None:
             if has_pending(draft):
                 return True
@@ -188,7 +190,7 @@ cdef class Transaction(Commuting):
     cpdef prepare(self):
         """Turn drafts into operations; the first half of a commit."""
         self.check_time()
-        if self.sole is None:
+        if not self.planned:
             prepare_drafts(self)
         self.effects = None
         if self.signals is not None or self.outbox_log is not None:
