@@ -151,3 +151,33 @@ def test_a_transaction_knows_whether_anything_is_pending() -> None:
             assert not tx.has_writes
             tx.domain["items"].append(2)
             assert tx.has_writes
+
+
+def test_a_first_write_is_seen_by_everything_that_looks() -> None:
+    looks: list[Any] = [
+        lambda tx: tx.domain["a"],
+        lambda tx: tx.get("domain.a"),
+        lambda tx: tx.peek("domain.a"),
+        lambda tx: tx.domain.to_dict()["a"],
+        lambda tx: dict(tx.domain.items())["a"],
+        lambda tx: tx.pending_data["domain"]["a"],
+        lambda tx: tx.delta_log[0].new,
+        lambda tx: tx.data["domain"]["a"],
+        lambda tx: tx.savepoint() and tx.domain["a"],
+        lambda tx: tx.incr("domain.a", 0) or tx.domain["a"],
+    ]
+    for look in looks:
+        with TheusEngine({"domain": {"a": 0, "b": 0}}) as engine, engine.transaction() as tx:
+            tx.domain["a"] = 5
+            assert look(tx) == 5
+            tx.domain["b"] = 6
+            assert (look(tx), tx.domain["b"]) == (5, 6)
+
+
+def test_iteration_notices_a_first_write() -> None:
+    with TheusEngine({"domain": {"a": 0, "b": 0}}) as engine, engine.transaction() as tx:
+        keys = iter(tx.domain)
+        next(keys)
+        tx.domain["new"] = 1
+        with pytest.raises(RuntimeError, match="changed size"):
+            next(keys)
