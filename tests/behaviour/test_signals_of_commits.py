@@ -554,3 +554,34 @@ def test_the_end_of_the_engine_does_not_wait_for_receivers() -> None:
     with pytest.raises(SignalLaggedError, match="missed 1"):
         slow.recv()
     assert list(slow) == ["s:1"]
+
+
+def test_a_snapshot_keeps_the_signals_of_its_version_whatever_is_committed_later() -> None:
+    seen: list[Any] = []
+
+    @process(inputs=["domain.n"])
+    def reader(ctx: Any) -> None:
+        _send(engine, 2)
+        seen.append((ctx.signal.get("sent"), dict(ctx.state.signals), ctx.version))
+
+    with TheusEngine({"domain": {"n": 0}}) as engine:
+        _send(engine, 1)
+        tx = engine.begin()
+        engine.run(reader)
+        late = tx.state
+        assert (late.version, dict(late.signals)) == (2, {"sent": 1})
+        tx.rollback()
+        assert dict(late.signals) == {"sent": 1}
+        assert dict(engine.state.signals) == {"sent": 2}
+        with engine.transaction() as quiet:
+            quiet.domain["n"] = 9
+        tx = engine.begin()
+        _send(engine, 3)
+        assert dict(tx.state.signals) == {}
+        tx.rollback()
+    assert seen == [(1, {"sent": 1}, 2)]
+
+
+def _send(engine: TheusEngine, number: int) -> None:
+    with engine.transaction() as tx:
+        tx.update(data={"domain": {"n": number}}, signal={"sent": number})

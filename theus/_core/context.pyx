@@ -164,7 +164,7 @@ cdef class ProcessContext:
         if self.signal_view is None:
             writer = SignalWriter.__new__(SignalWriter)
             writer.tx = self.tx
-            writer.latched = self.tx.store.latch(self.tx.ver)
+            writer.latched = self.tx.latch()
             writer.spec = self.spec
             self.signal_view = writer
         return self.signal_view

@@ -98,6 +98,7 @@ cdef class Footprint:
     cdef readonly double started
     cdef object outbox_log    # once messages were asked for
     cdef dict signals
+    cdef dict latched         # the signals of the commit that made the snapshot; None: none
     cdef object commit_hook
     cdef public object extra
     cdef list points
@@ -133,6 +134,10 @@ cdef class Footprint:
             self.ops.append(op)
         self.op_count += 1
         return 0
+
+    cdef inline dict latch(self):
+        """The signals of the commit that made the snapshot, by topic."""
+        return {} if self.latched is None else self.latched
 
     cdef inline int drop_ops(self) except -1:
         self.op_count = 0

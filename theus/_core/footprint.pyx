@@ -162,6 +162,8 @@ cdef class Footprint:
         self.commit_hook = None
         if self.count:
             self.forget()
+        if self.latched is not None:
+            self.latched = None
         if self.outbox_log is not None:
             self.outbox_log.close(STATUS_NAMES[status])
         return 0

@@ -11,7 +11,7 @@ cdef class State:
     cdef object __weakref__
 
     @staticmethod
-    cdef State over(Store store, Snap snap)
+    cdef State over(Store store, Snap snap, dict latched)
     cdef Store private_copy(self)
 
 

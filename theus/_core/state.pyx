@@ -69,11 +69,11 @@ cdef class State:
         self.latched = store.latched
 
     @staticmethod
-    cdef State over(Store store, Snap snap):
+    cdef State over(Store store, Snap snap, dict latched):
         cdef State state = State.__new__(State)
         state.store = store
         state.snap = snap
-        state.latched = store.latch(snap.ver)
+        state.latched = latched
         return state
 
     cdef Store private_copy(self):
@@ -92,7 +92,7 @@ cdef class State:
         """
         cdef Store store = self.private_copy()
         UPDATERS[0](store, data, heavy, signal)
-        return State.over(store, store.share())
+        return newest(store)
 
     @property
     def data(self):
@@ -248,6 +248,12 @@ class RestrictedState:
         raise ImmutableError(f"Immutable: a State cannot be changed (attribute {name!r})")
 
 
+cdef State newest(Store store):
+    """A new handle of the newest version."""
+    cdef Snap snap = store.share()
+    return State.over(store, snap, store.latch(snap.ver))
+
+
 cdef State current_state(Store store):
     """The `State` of the newest version: the same object as long as one is alive."""
     cdef State state = None
@@ -257,7 +263,7 @@ cdef State current_state(Store store):
             store.latched_at != store.ver or state.latched is store.latched
         ):
             return state
-    state = State.over(store, store.share())
+    state = newest(store)
     store.state_ref = weakref.ref(state)
     return state
 

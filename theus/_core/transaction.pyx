@@ -85,6 +85,8 @@ cdef class Transaction(Commuting):
         self.absent = store.absent
         store.begin(&self.pin)
         self.ver = self.pin.ver
+        if store.latched_at == self.ver:
+            self.latched = store.latched
         return 0
 
     def attach(self, Store store not None, Position pos not None, *, serializable=True, process=None,
@@ -112,7 +114,7 @@ cdef class Transaction(Commuting):
         """The `State` this transaction started from (without its own writes)."""
         if self.status != ACTIVE:
             self.ended()
-        return State.over(self.store, self.store.share_with(&self.pin))
+        return State.over(self.store, self.store.share_with(&self.pin), self.latch())
 
     @property
     def status_name(self):
