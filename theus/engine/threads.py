@@ -92,6 +92,8 @@ class Threads:
     def close(self) -> None:
         """Refuse what has not begun, wait for what runs, end the threads. Safe to call again."""
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
             threads, self._threads = self._threads, []
             for job in _drain(self._jobs):
