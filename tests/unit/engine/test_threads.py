@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import leftovers
 from tests.support.isolated import run_isolated
 from theus.engine.threads import Threads
 from theus.errors import EngineClosedError
@@ -22,10 +23,11 @@ NAME = contextvars.ContextVar("NAME", default="")
 
 @pytest.fixture
 def threads() -> Iterator[Threads]:
+    before = leftovers.threads()
     made = Threads("lane", 3)
     yield made
     made.close()
-    assert not [each for each in threading.enumerate() if each.name.startswith("lane_")]
+    assert not leftovers.settle(leftovers.threads, before)
 
 
 def fail(error: BaseException) -> Callable[[], Any]:
