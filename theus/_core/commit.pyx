@@ -102,6 +102,8 @@ cdef int install(Footprint tx) except -1:
         if verdict == FRESH and planted() == INSTALL_OUTSIDE_LOCK:
             time.sleep(0)
             with store.mutex:
+                if not store.reserve(record_count(tx)):     # others have used the room
+                    raise MemoryError()
                 evicted = apply_all(tx, moment)
     finally:
         if collecting:
