@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -259,11 +261,20 @@ def test_random_texts_are_refused_with_places(text):
     check(text)
 
 
+def test_a_graph_step_without_nodes_is_refused():
+    with pytest.raises(FluxError, match="nodes"):
+        parse_workflow("steps:\n- flux: graph\n", source="f.yaml")
+
+
+LINE_ENDS = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""Those of YAML."""
+
+
 def check(text):
     try:
         workflow = parse_workflow(text, source="f.yaml")
     except FluxError as error:
-        lines = text.count("\n") + 2
+        lines = len(LINE_ENDS.findall(text)) + 2
         assert error.problems
         assert all(1 <= each.position.line <= lines for each in error.problems)
         assert all(each.position.column >= 1 and each.message for each in error.problems)

@@ -87,8 +87,10 @@ def _parse(fields: Fields) -> GraphStep:
 
 def _named(fields: Fields) -> dict[str, Node]:
     """The nodes by name, from a mapping or from a list whose entries have a name."""
-    whole = fields.node("nodes")
     found: dict[str, Node] = {}
+    if "nodes" not in fields:  # reported with the other missing keys
+        return found
+    whole = fields.node("nodes")
     if whole.kind == "scalar" or not whole.value:
         fields.problem(whole, "`nodes:` needs at least one node.")
     elif whole.kind == "mapping":
