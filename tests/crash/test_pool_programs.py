@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -149,6 +150,41 @@ if __name__ == "__main__":
     lines = err.splitlines()
     assert len(lines) == 6000
     assert out == ""
+
+
+def test_what_a_worker_left_waits_for_the_reader_of_standard_error(program, tmp_path):
+    """The pipe is full when the worker dies: what it wrote is passed on once somebody reads."""
+    process = program(
+        """
+def leave():
+    os.write(2, b"y" * 30_000)
+    os._exit(1)
+
+if __name__ == "__main__":
+    with ProcessPool(1) as pool:
+        pool.submit(pid).result()
+        os.set_blocking(2, False)
+        try:
+            while True:
+                os.write(2, b"x" * 4096)
+        except BlockingIOError:
+            pass
+        os.set_blocking(2, True)
+        print(type(pool.submit(leave).exception()).__name__, flush=True)
+        while not Path(sys.argv[1]).exists():
+            time.sleep(0.01)
+""",
+        tmp_path / "read",
+    )
+    assert process.stdout.readline() == "WorkerDiedError\n"
+    text = b""
+    while text.count(b"y") < 30_000:
+        assert select.select([process.stderr], [], [], WAIT)[0], len(text)
+        piece = os.read(process.stderr.fileno(), 65536)
+        assert piece, len(text)
+        text += piece
+    (tmp_path / "read").touch()
+    assert ends(process) == ("", "")
 
 
 def test_a_program_that_does_not_read_its_standard_error_stops_only_the_writer(program, tmp_path):

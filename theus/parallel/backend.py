@@ -59,7 +59,8 @@ class PoolStats:
     ``size`` wanted workers, ``ready`` of them warmed up, ``busy`` with a task; ``pending``
     unfinished tasks, at most ``max_pending``; and since the start: ``submitted``,
     ``finished`` (with or without an error), ``failed``, ``retried``, ``deaths`` of workers,
-    ``timeouts``, ``lost_logs`` (records that the program's own filters failed on).
+    ``timeouts``, ``lost_logs`` (records that the program's own filters failed on),
+    ``lost_stderr`` (bytes that workers left behind while nobody read our standard error).
     """
 
     size: int
@@ -74,6 +75,7 @@ class PoolStats:
     deaths: int = 0
     timeouts: int = 0
     lost_logs: int = 0
+    lost_stderr: int = 0
 
 
 @runtime_checkable

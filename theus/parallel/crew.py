@@ -25,6 +25,7 @@ from theus.errors import ParallelError
 from theus.parallel.channel import Kind, Message
 from theus.parallel.handle import NEVER, Phase, WorkerHandle, describe_exit
 from theus.parallel.relay import deliver
+from theus.parallel.stderr import StderrRest
 from theus.parallel.task import Task
 from theus.parallel.worker import Setup
 
@@ -107,6 +108,7 @@ class Crew:
         self._complete = False  # nothing to start
         self._again = 0.0  # when to try again after a start that failed; 0: at once
         self._muted: dict[WorkerHandle, float] = {}
+        self.rest = StderrRest()
 
     # --- numbers
 
@@ -289,7 +291,8 @@ class Crew:
         except OSError:
             worker.inbox.ended = True
         code = worker.reap()
-        stderr = worker.stderr.finish()
+        stderr = worker.stderr.finish(self.rest)
+        self.rest.pass_on()
         self._remove(worker)
         task = self._take_task(worker)
         how = f"{worker.fault} {describe_exit(code)}".strip()
@@ -328,6 +331,8 @@ class Crew:
         soonest = min([worker.due for worker in self.workers], default=NEVER)
         if self._muted:
             soonest = min(soonest, *self._muted.values())
+        if self.rest:
+            soonest = min(soonest, time.monotonic() + _MUTED)
         return min(soonest, self._again) if self._again else soonest
 
     def look_at_clocks(self, now: float) -> None:
@@ -336,6 +341,7 @@ class Crew:
             self._again = 0.0
         for worker in [worker for worker in self.workers if worker.due <= now]:
             self._on_due(worker, now)
+        self.rest.pass_on()
         if self._muted:
             for worker in [worker for worker, due in self._muted.items() if due <= now]:
                 del self._muted[worker]

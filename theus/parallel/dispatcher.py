@@ -361,6 +361,7 @@ class Dispatcher:
             worker.close()
         self.crew.workers.clear()
         self._settle()
+        self.crew.rest.pass_on(self._plan.grace)
         with self._lock:
             self._close()
 

@@ -7,7 +7,6 @@ task to an idle worker, under the dispatcher's lock.
 from __future__ import annotations
 
 import os
-import select
 import signal
 from enum import Enum
 from multiprocessing.connection import Connection
@@ -16,16 +15,15 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, final
 
 from theus.parallel.channel import Inbox, Kind, Outlet
+from theus.parallel.stderr import StderrTail
 from theus.parallel.worker import Setup, main
 
 if TYPE_CHECKING:
     from theus.parallel.task import Task
 
-__all__ = ["NEVER", "Phase", "StderrTail", "WorkerHandle", "describe_exit"]
+__all__ = ["NEVER", "Phase", "WorkerHandle", "describe_exit"]
 
 NEVER = float("inf")
-_KEPT = 8192
-_PIECE = 4096  # what a pipe that is ready for writing takes without blocking
 
 
 class Phase(Enum):
@@ -49,67 +47,6 @@ def describe_exit(code: int | None) -> str:
         name = "a signal without a name"
     cause = ", perhaps by the system for want of memory" if -code == signal.SIGKILL else ""
     return f"was killed by signal {-code} ({name}){cause}"
-
-
-@final
-class StderrTail:
-    """The read end of a worker's standard error: passes it on, and keeps the end of it."""
-
-    __slots__ = ("_end", "_reader", "ended", "fd")
-
-    def __init__(self, reader: Connection) -> None:
-        self._reader = reader
-        self.fd = reader.fileno()
-        os.set_blocking(self.fd, False)
-        self._end = bytearray()
-        self.ended = False
-
-    def pass_on(self) -> bool:
-        """Move one piece to our own standard error; False when that takes nothing just now.
-
-        The worker then waits for its reader, as it would if it wrote there itself.
-        """
-        if not _when(2, select.POLLOUT):
-            return False
-        _write(self._take())
-        return True
-
-    def finish(self) -> str:
-        """Take what is left after the worker's end; returns the end of all it wrote."""
-        while not self.ended and _when(self.fd, select.POLLIN):
-            piece = self._take()
-            if _when(2, select.POLLOUT):
-                _write(piece)
-        return self._end[-_KEPT:].decode(errors="replace").strip()
-
-    def _take(self) -> bytes:
-        try:
-            piece = os.read(self.fd, _PIECE)
-        except BlockingIOError:
-            return b""
-        self.ended = not piece
-        self._end += piece
-        if len(self._end) > 2 * _KEPT:
-            del self._end[:-_KEPT]
-        return piece
-
-    def close(self) -> None:
-        """Close our end."""
-        self._reader.close()
-
-
-def _when(fd: int, event: int) -> bool:
-    poll = select.poll()
-    poll.register(fd, event)
-    return bool(poll.poll(0))
-
-
-def _write(piece: bytes) -> None:
-    try:
-        while piece:
-            piece = piece[os.write(2, piece) :]
-    except OSError:  # our standard error is closed; the end is kept all the same
-        return
 
 
 @final

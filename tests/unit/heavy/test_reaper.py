@@ -78,6 +78,7 @@ def test_a_living_owner_is_left_alone(directory, dead, zone):
 
 def test_a_reused_process_id_does_not_save_a_zombie(directory, dead):
     path = only_file(directory)
+    time.sleep(2 / os.sysconf("SC_CLK_TCK"))  # start times are told in ticks: not in the same one
     with LivingOwner(directory.with_name("elsewhere")) as stranger:
         rewrite(path, pid=stranger.process.pid)  # that id now belongs to another process
         assert len(scan_zombies(directory).reclaimed) == 5

@@ -223,6 +223,7 @@ class ProcessPool:
             deaths=crew.deaths,
             timeouts=dispatcher.timeouts,
             lost_logs=crew.lost_logs,
+            lost_stderr=crew.rest.lost,
         )
 
     def pids(self) -> tuple[int, ...]:
