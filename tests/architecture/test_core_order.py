@@ -20,6 +20,7 @@ ORDER = (
     "node",
     "freeze",
     "delta",
+    "log",
     "store",
     "footprint",
     "guard",

@@ -2,12 +2,13 @@
 
 from cpython.object cimport PyObject
 from theus._core.delta cimport Op
-from theus._core.footprint cimport ACTIVE, FAILED, KEY, Draft, Footprint
+from theus._core.footprint cimport ACTIVE, FAILED, Draft, Footprint
 from theus._core.guard cimport Guard, area_guard, is_private, root_guard
 from theus._core.guard_list cimport ListGuard
 from theus._core.guard_keys cimport KeyedGuard, commute_all
 from theus._core.guard_map cimport MapGuard
 from theus._core.guard_set cimport SetGuard
+from theus._core.log cimport KEY
 from theus._core.node cimport LIST, Node, Tomb, value_at
 from theus._core.path cimport format_path, parse_path
 from theus._core.pattern cimport EVERYTHING, READ, STRICT, Position

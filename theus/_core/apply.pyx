@@ -25,7 +25,7 @@ cdef int apply_ops(Footprint tx, u64 ver) except -1:
     """Do the operations. Where memory runs out in one of them, that one changes no value."""
     cdef Store store = tx.store
     cdef Py_ssize_t index
-    cdef bint deleted = False
+    cdef bint deleted = False, opaque = False
     cdef Op op
     if store.log_at < store.log_end and tx.trash is None:
         tx.trash = []
@@ -36,11 +36,12 @@ cdef int apply_ops(Footprint tx, u64 ver) except -1:
         store.halfway = index + 1
         op.value = None
         deleted = deleted or op.code == OP_DEL or op.code == OP_DISCARD
-        if op.node.opaque:
-            forget_values(tx, op)
+        opaque = opaque or op.node.opaque
     store.halfway = 0
-    if deleted and store.oldest is NULL:
+    if deleted and (store.oldest is NULL or store.alive == 0):
         sweep(tx)
+    if opaque:
+        forget_heavy(tx)
     return 0
 
 
@@ -94,7 +95,7 @@ cdef int sweep(Footprint tx) except -1:
     cdef Op op
     for index in range(tx.op_count):
         op = tx.op_at(index)
-        if op.code == OP_DEL or op.code == OP_DISCARD:
+        if (op.code == OP_DEL or op.code == OP_DISCARD) and (tx.store.oldest is NULL or op.node.opaque):
             value = PyDict_GetItemWithError(op.node.cur, op.key)
             if value is not NULL and is_tomb(value):
                 del op.node.cur[op.key]
@@ -102,16 +103,23 @@ cdef int sweep(Footprint tx) except -1:
     return 0
 
 
-cdef int forget_values(Footprint tx, Op op) noexcept:
-    """Objects of the heavy zone are not kept in the log; they go when the transaction ends."""
+cdef int forget_heavy(Footprint tx) noexcept:
+    """Objects of the heavy zone are not kept in the log, which the garbage collector does not walk;
+    they go when the transaction ends. Where there is no memory for that, they stay."""
+    cdef Py_ssize_t index
+    cdef Op op
     try:
         if tx.trash is None:
             tx.trash = []
-        tx.trash.append((op.old, op.new))
+        for index in range(tx.op_count):
+            op = tx.op_at(index)
+            if op.node.opaque:
+                tx.trash.append((op.old, op.new))
+                op.old = None
+                op.new = None
+                op.node = tx.store.mark
     except MemoryError:
-        return 0
-    op.old = None
-    op.new = None
+        pass
     return 0
 
 
@@ -144,10 +152,10 @@ cdef int keep_old(Store store, Node node, object key, object old, u64 ver, u64 s
     if node.undo is not None:
         found = PyDict_GetItemWithError(node.undo, key)
     if found is not NULL and (<Undo>found).ver > since and (
-        store.newest is NULL or store.newest.ver < (<Undo>found).ver
+        store.newest is NULL or store.newest_seen() < (<Undo>found).ver
     ):
         (<Undo>found).ver = ver
-    elif store.oldest is not NULL:
+    elif store.oldest is not NULL and (store.alive > 0 or not node.opaque):
         record = Undo.__new__(Undo)
         record.ver = ver
         record.node = node
@@ -171,7 +179,7 @@ cdef int keep_old(Store store, Node node, object key, object old, u64 ver, u64 s
 cdef int keep_order(Store store, Node node, u64 ver) except -1:
     """Remember the order of the keys for older snapshots, before one moves to the end."""
     cdef Era era
-    if store.oldest is not NULL and (node.eras is None or node.eras.ver <= store.newest.ver):
+    if store.oldest is not NULL and (node.eras is None or node.eras.ver <= store.newest_seen()):
         era = Era.__new__(Era)
         era.ver = ver
         era.items = list(node.cur)
@@ -265,7 +273,7 @@ cdef int keep_length(Store store, Node node, u64 ver, list items) except -1:
     cdef u64 newest
     if store.oldest is NULL:
         return 0
-    newest = store.newest.ver
+    newest = store.newest_seen()
     if items is None:
         if node.eras is not None and node.eras.ver > newest:
             return 0

@@ -17,11 +17,12 @@ values are dropped after the lock.
 from cpython.object cimport PyObject
 from theus._core.apply cimport apply_ops, take_back
 from theus._core.conflict cimport Ticket
-from theus._core.delta cimport OP_ADD, OP_CUT, OP_DISCARD, OP_INCR, OP_LIST, OP_MIN, Op
+from theus._core.delta cimport OP_ADD, OP_CUT, OP_DISCARD, OP_INCR, OP_LIST, OP_MIN, OP_MOVE, OP_TAIL, Op
 from theus._core.fault cimport INSTALL_OUTSIDE_LOCK, planted
 from theus._core.footprint cimport Draft, Footprint
 from theus._core.guard cimport Guard
 from theus._core.guard_keys cimport commute
+from theus._core.log cimport DeltaLog, Read, ReadSet, copy_reads, deep_bytes, leaf_bytes
 from theus._core.node cimport Node, Tomb, is_tomb, u64
 from theus._core.path cimport format_path
 from theus._core.plan cimport same_leaf
@@ -38,6 +39,11 @@ import time
 from theus.errors import StateBrokenError
 
 cdef list NOTHING = []
+
+cdef enum:
+    RECORD_BYTES = 48     # a commit in the log, beside its operations
+    OP_BYTES = 128
+    UNDO_BYTES = 160
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
@@ -89,26 +95,31 @@ cdef int install(Footprint tx) except -1:
     cdef Store store = tx.store
     cdef int verdict = FRESH
     cdef double moment = now()
+    cdef ReadSet reads = None
     cdef bint collecting = theus_pause_collector() != 0
     evicted = None
     try:
+        if store.past.held:
+            reads = copy_reads(tx.reads, tx.count, store.heavy, store.mark)
         with store.mutex:
             verdict = judge(tx)
             if verdict == IDLE and tx.effects is not None:
                 enqueue(tx, store.ver)
                 latch(tx, store.ver)
             if verdict == FRESH and planted() != INSTALL_OUTSIDE_LOCK:
-                evicted = apply_all(tx, moment)
+                evicted = apply_all(tx, moment, reads)
         if verdict == FRESH and planted() == INSTALL_OUTSIDE_LOCK:
             time.sleep(0)
             with store.mutex:
                 if not store.reserve(record_count(tx)):     # others have used the room
                     raise MemoryError()
-                evicted = apply_all(tx, moment)
+                evicted = apply_all(tx, moment, reads)
     finally:
         if collecting:
             theus_resume_collector()
     if verdict == FRESH:
+        if tx.bulky:
+            settle_bytes(tx)
         return DONE
     if verdict == CLOSED:
         return FENCED
@@ -182,7 +193,7 @@ cdef int judge(Footprint tx) except -1:
         drop_idle(tx)
     if not tx.op_count:
         return IDLE
-    if store.alive > tx.pin.held and not store.reserve(record_count(tx)):
+    if (store.past.held or store.alive > tx.pin.held) and not store.reserve(record_count(tx)):
         raise MemoryError()
     return FRESH
 
@@ -259,7 +270,7 @@ cdef bint compute(Footprint tx) except -1:
 # --- under the mutex: install ------------------------------------------------------------------
 
 
-cdef object apply_all(Footprint tx, double moment):
+cdef object apply_all(Footprint tx, double moment, ReadSet reads):
     """Install everything; returns what the log lets go, to be dropped after the lock."""
     cdef Store store = tx.store
     cdef u64 ver = store.ver + 1
@@ -269,16 +280,91 @@ cdef object apply_all(Footprint tx, double moment):
     if tx.op_count == 1 and tx.effects is None and tx.op.code != OP_CUT:
         apply_ops(tx, ver)
     else:
-        apply_or_take_back(tx, ver, moment)
+        apply_or_take_back(tx, ver, moment, reads)
     store.ver = ver
     store.commits += 1
     tx.committed_version = ver
+    evicted = store.history.append(
+        ver, moment, tx.process, tx.op if tx.op_count == 1 else tx.ops, tx.ver, reads,
+        first_bytes(tx, reads),
+    )
+    if store.history.bytes > store.history.limit:
+        trim(tx)
+    if store.past.held:
+        store.advance()
+        if store.heavy.undo:
+            store.prune_heavy(tx.trash)
     if store.log_at < store.log_end:
         store.prune(2 * tx.op_count + 8, tx.trash)
-    return store.history.append(ver, moment, tx.process, tx.op if tx.op_count == 1 else tx.ops)
+    return evicted
 
 
-cdef int apply_or_take_back(Footprint tx, u64 ver, double moment) except -1:
+cdef Py_ssize_t first_bytes(Footprint tx, ReadSet reads) except -1:
+    """What the log keeps of a commit, by estimate; what would have to be walked comes later."""
+    cdef Py_ssize_t index, size, total = RECORD_BYTES
+    cdef Op op
+    tx.bulky = False
+    for index in range(tx.op_count):
+        op = tx.op_at(index)
+        size = leaf_bytes(op.old)
+        if size < 0 or op.code == OP_TAIL or op.code == OP_LIST:
+            tx.bulky = True
+            size = 0
+        total += OP_BYTES + size
+        if reads is not None:
+            total += UNDO_BYTES
+            if op.code == OP_MOVE:
+                total += 8 * len(op.node.cur)
+            elif op.code == OP_CUT:
+                total += UNDO_BYTES * len(<list>op.old)
+    if reads is not None:
+        total += 64 + reads.count * sizeof(Read)
+    return total
+
+
+cdef int settle_bytes(Footprint tx) except -1:
+    """The rest of the estimate, without the lock: containers that are no more part of the state."""
+    cdef DeltaLog log = tx.store.history
+    cdef Py_ssize_t index, total = 0
+    cdef list trash = []
+    cdef Op op
+    for index in range(tx.op_count):
+        op = tx.op_at(index)
+        if op.code == OP_TAIL or op.code == OP_LIST:
+            total += 8 * len(<list>op.new)
+        if op.code == OP_LIST:
+            new = {id(item) for item in <list>op.new}
+            total += 8 * len(<list>op.old)
+            for item in <list>op.old:
+                if id(item) not in new:
+                    total += deep_bytes(item, log.limit)
+                if total > log.limit:
+                    break
+        elif leaf_bytes(op.old) < 0:
+            total += deep_bytes(op.old, log.limit)
+    with tx.store.mutex:
+        log.charge(tx.committed_version, total)
+    while log.bytes > log.limit and log.first < log.last:
+        with tx.store.mutex:
+            log.trim(trash)
+            if tx.store.past.held:
+                tx.store.advance()
+        trash = []
+    return 0
+
+
+cdef int trim(Footprint tx) noexcept:
+    """Drop the oldest records that are over the limit; without memory for that, the next time."""
+    try:
+        if tx.trash is None:
+            tx.trash = []
+        tx.store.history.trim(tx.trash)
+    except MemoryError:
+        pass
+    return 0
+
+
+cdef int apply_or_take_back(Footprint tx, u64 ver, double moment, ReadSet reads) except -1:
     """The same for more than one operation, or one and something to send: all or nothing.
 
     What has been done is taken back if memory runs out. Stamps and undo records stay, so the
@@ -294,7 +380,7 @@ cdef int apply_or_take_back(Footprint tx, u64 ver, double moment) except -1:
             store.outgoing.pop()
         take_back(tx)
         store.ver = ver
-        store.history.append(ver, moment, tx.process, NOTHING)
+        store.history.append(ver, moment, tx.process, NOTHING, tx.ver, reads, RECORD_BYTES)
         raise
     latch(tx, ver)
     return 0

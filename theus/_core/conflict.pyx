@@ -19,7 +19,8 @@ Locks: each class has one lock, held for a few assignments; callbacks run outsid
 cimport cython
 from theus._core.delta cimport OP_CUT, OP_LIST, OP_TAIL, Op
 from theus._core.fault cimport FENCE_NOT_RELEASED, planted
-from theus._core.footprint cimport KEY, Footprint
+from theus._core.footprint cimport Footprint
+from theus._core.log cimport KEY
 from theus._core.store cimport Store
 
 import collections

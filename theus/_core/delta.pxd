@@ -1,6 +1,5 @@
 cimport cython
-from cpython.object cimport PyObject
-from theus._core.node cimport Node, u64
+from theus._core.node cimport Node
 
 cdef enum Code:
     OP_SET = 0        # key -> new
@@ -34,31 +33,6 @@ cdef class Op:
     cdef readonly object old
     cdef object value
     cdef list more        # pending commuting operations of other kinds on the same key, in order
-
-
-@cython.final
-cdef class DeltaRecord:
-    cdef readonly u64 version
-    cdef readonly double time
-    cdef readonly object process
-    cdef readonly list ops
-
-
-cdef struct Slot:
-    double time
-    PyObject* process
-    PyObject* held        # one Op, or a list of them
-
-
-@cython.final
-cdef class DeltaLog:
-    cdef Slot* slots
-    cdef readonly Py_ssize_t capacity
-    cdef readonly u64 last
-    cdef readonly u64 first
-    cdef object append(self, u64 version, double time, object process, object held)
-    cdef void fetch(self, u64 version) noexcept
-    cdef DeltaRecord at(self, u64 version)
 
 
 cdef Op make_op(int code, Node node, Link link, object key, object new)

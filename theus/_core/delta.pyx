@@ -1,19 +1,12 @@
-"""Deltas: the operations of a commit, with both sides, and the log of them.
+"""Deltas: the operations of a commit, with both sides, and differences of plain values.
 
 An operation names a node, a key in it, what comes (`new`) and what went (`old`, filled in by
 the commit). It therefore replays forward and backward. Its path is produced on demand from a
 `Link`, the chain of keys by which the transaction reached the node.
-
-The log keeps the last `capacity` commits. Versions grow by one per commit, so the record of
-version v sits at `v % capacity`; looking one up is O(1).
 """
 
 cimport cython
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from libc.stdlib cimport calloc, free
 from theus._core.freeze cimport is_held, plain_of, thaw_value
-from theus._core.layout cimport pool_of, prefetch
 from theus._core.node cimport Node, Tomb, u64
 from theus._core.path cimport format_path
 
@@ -85,117 +78,6 @@ cdef Op make_op(int code, Node node, Link link, object key, object new):
     op.key = key
     op.new = new
     return op
-
-
-@cython.final
-cdef class DeltaRecord:
-    """One commit: version, time (seconds since the epoch), process and operations (a list)."""
-
-    def __init__(self):
-        raise TypeError("records are made by commits")
-
-    def __repr__(self):
-        return f"DeltaRecord(version={self.version}, process={self.process!r}, ops={self.ops!r})"
-
-    def paths(self):
-        """Dotted paths that the commit changed, in order."""
-        return [format_path(op.path) for op in self.ops]
-
-
-@cython.final
-@cython.no_gc
-cdef class DeltaLog:
-    """The last commits, oldest overwritten first. Written under the store's lock only.
-
-    Not tracked by the garbage collector, for the reason given at `Op`. A slot owns the name of
-    the process and the operations (one `Op`, or a list of them); a `DeltaRecord` is made when
-    one is asked for.
-    """
-
-    def __init__(self, Py_ssize_t capacity, u64 version):
-        if capacity < 1:
-            raise ValueError(f"the delta log needs room for at least one commit, got {capacity}")
-        if self.slots is not NULL:
-            raise TypeError("a delta log is set up once")
-        self.slots = <Slot*>calloc(capacity, sizeof(Slot))
-        if self.slots is NULL:
-            raise MemoryError(f"no memory for a log of {capacity} commits")
-        self.capacity = capacity
-        self.last = version
-        self.first = version + 1
-
-    def __dealloc__(self):
-        cdef Py_ssize_t at
-        if self.slots is NULL:
-            return
-        for at in range(self.capacity):
-            Py_XDECREF(self.slots[at].process)
-            Py_XDECREF(self.slots[at].held)
-        free(self.slots)
-
-    def __len__(self):
-        return self.last + 1 - self.first
-
-    cdef object append(self, u64 version, double time, object process, object held):
-        """Add the record of a commit (`held`: its operation, or the list of them); returns what
-        it overwrites, for the caller to drop."""
-        cdef Slot* slot = &self.slots[version % <u64>self.capacity]
-        cdef PyObject* old = slot.held
-        slot.time = time
-        if slot.process is not <PyObject*>process:
-            Py_INCREF(process)
-            Py_XDECREF(slot.process)
-            slot.process = <PyObject*>process
-        Py_INCREF(held)
-        slot.held = <PyObject*>held
-        self.last = version
-        if version + 1 - self.first > <u64>self.capacity:
-            self.first = version + 1 - <u64>self.capacity
-        self.fetch(version)
-        if old is NULL:
-            return None
-        evicted = <object>old
-        Py_DECREF(evicted)
-        return evicted
-
-    cdef void fetch(self, u64 version) noexcept:
-        """Ask the processor for what the next two commits will overwrite.
-
-        It was last touched a whole log ago, so dropping it would wait for memory otherwise.
-        """
-        cdef PyObject* held = self.slots[(version + 1) % <u64>self.capacity].held
-        prefetch(self.slots[(version + 2) % <u64>self.capacity].held)
-        if held is not NULL and type(<object>held) is Op:
-            prefetch(<PyObject*>(<Op>held).key)
-            prefetch(<PyObject*>(<Op>held).old)
-            prefetch(pool_of(<PyObject*>(<Op>held).old))
-            prefetch(<PyObject*>(<Op>held).new)
-
-    cdef DeltaRecord at(self, u64 version):
-        """The record of a version, or None where it is not kept."""
-        cdef Slot* slot
-        cdef DeltaRecord record
-        if version < self.first or version > self.last:
-            return None
-        slot = &self.slots[version % <u64>self.capacity]
-        record = DeltaRecord.__new__(DeltaRecord)
-        record.version = version
-        record.time = slot.time
-        record.process = <object>slot.process
-        held = <object>slot.held
-        record.ops = [held] if type(held) is Op else list(held)
-        return record
-
-    def records(self, u64 after=0):
-        """Records of the commits after a version, oldest first."""
-        cdef u64 version
-        cdef DeltaRecord record
-        cdef list found = []
-        for version in range(max(after + 1, self.first), self.last + 1):
-            record = self.at(version)
-            if record is not None:
-                found.append(record)
-        return found
 
 
 @dataclasses.dataclass(frozen=True)

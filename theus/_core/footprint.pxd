@@ -2,26 +2,16 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from theus._core.delta cimport Op
+from theus._core.log cimport Read
 from theus._core.node cimport Node, u64
 from theus._core.pattern cimport Position
 from theus._core.store cimport Pin, Store
-
-cdef enum What:
-    KEY = 0       # one key or index
-    SHAPE = 1     # which keys, how many items
-    ALL = 2       # every value of this node
-    DEEP = 3      # everything below
 
 cdef enum Status:
     ACTIVE = 0
     COMMITTED = 1
     ROLLED_BACK = 2
     FAILED = 3
-
-cdef struct Read:
-    PyObject* node
-    PyObject* key
-    int what
 
 
 @cython.final
@@ -88,6 +78,7 @@ cdef class Footprint:
     cdef list inner       # containers changed inside, beside those of the drafts
     cdef list checks      # (node, key) passed through, where reads are not validated
     cdef list trash       # what a commit replaced, to be dropped outside of the lock
+    cdef bint bulky       # the log does not know yet how much that is
     cdef readonly object effects  # what to hand out after the commit; None: nothing
     cdef readonly u64 asserted
     cdef readonly bint strict

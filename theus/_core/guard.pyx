@@ -19,8 +19,9 @@ content, and the commit copies it per place.
 cimport cython
 from cpython.object cimport PyObject
 from theus._core.delta cimport Link
-from theus._core.footprint cimport ACTIVE, KEY, Draft, Footprint
+from theus._core.footprint cimport ACTIVE, Draft, Footprint
 from theus._core.freeze cimport admit, ingest, is_held, is_plain_leaf, plain_of, set_guard
+from theus._core.log cimport KEY
 from theus._core.node cimport LIST, RECORD, Node, is_node, value_at
 from theus._core.pattern cimport BELOW, READ, REPORT, STRICT, WRITE, Position
 from theus._core.refusal cimport access_refused, raise_or_report

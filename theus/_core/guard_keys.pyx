@@ -2,10 +2,11 @@
 
 from cpython.object cimport PyObject
 from theus._core.delta cimport OP_INCR, OP_MAX, Op
-from theus._core.footprint cimport ACTIVE, DEEP, KEY, Draft, Footprint
+from theus._core.footprint cimport ACTIVE, Draft, Footprint
 from theus._core.freeze cimport is_held, is_plain_leaf, plain_of, thaw
 from theus._core.guard cimport Guard
 from theus._core.layout cimport prefetch
+from theus._core.log cimport DEEP, KEY
 from theus._core.node cimport Node, Tomb, is_node, is_tomb, keys_at, size_at, value_at
 from theus._core.path cimport check_key, format_path
 from theus._core.pattern cimport READ, STRICT

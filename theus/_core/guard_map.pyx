@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.object cimport PyObject
-from theus._core.footprint cimport ACTIVE, ALL, SHAPE
+from theus._core.footprint cimport ACTIVE
 from theus._core.freeze cimport is_held, plain_of
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_keys cimport KeyedGuard
@@ -10,6 +10,7 @@ from theus._core.guard_views cimport (
     ITEMS, KEYS, VALUES, ItemsView, KeysView, MapView, ValuesView, iterate,
 )
 from theus._core.layout cimport share_dealloc
+from theus._core.log cimport ALL, SHAPE
 from theus._core.node cimport MAP
 from theus._core.path cimport format_path
 

@@ -2,11 +2,12 @@
 
 cimport cython
 from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
-from theus._core.footprint cimport ACTIVE, SHAPE, Draft
+from theus._core.footprint cimport ACTIVE, Draft
 from theus._core.freeze cimport admit, is_plain_leaf
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_keys cimport KeyedGuard
 from theus._core.layout cimport share_dealloc
+from theus._core.log cimport SHAPE
 from theus._core.node cimport SET, is_tomb, value_at
 
 import collections.abc

@@ -2,8 +2,9 @@
 
 cimport cython
 from cpython.object cimport PyObject
-from theus._core.footprint cimport ACTIVE, ALL, SHAPE, Draft
+from theus._core.footprint cimport ACTIVE, Draft
 from theus._core.guard_keys cimport KeyedGuard
+from theus._core.log cimport ALL, SHAPE
 from theus._core.node cimport is_node
 
 import collections.abc

@@ -10,9 +10,10 @@ from cpython.object cimport PyObject
 from theus._core.delta cimport (
     OP_ADD, OP_CUT, OP_DEL, OP_DISCARD, OP_ITEM, OP_LIST, OP_MOVE, OP_SET, OP_TAIL, Link, Op, make_op,
 )
-from theus._core.footprint cimport ALL, DEEP, KEY, Draft, Footprint
+from theus._core.footprint cimport Draft, Footprint
 from theus._core.freeze cimport ingest, is_plain_leaf
 from theus._core.guard cimport Guard
+from theus._core.log cimport ALL, DEEP, KEY
 from theus._core.node cimport (
     LIST, SET, Node, Tomb, is_node, item_at, items_at, keys_at, size_at, u64, value_at,
 )

@@ -6,6 +6,7 @@ versions what did not change.
 
 cimport cython
 from theus._core.freeze cimport thaw
+from theus._core.node cimport u64
 from theus._core.ring cimport Ring
 from theus._core.signal cimport checked_topic, payload_of
 from theus._core.store cimport Snap, Store
@@ -15,7 +16,7 @@ import collections
 import weakref
 
 from theus._core.view import FrozenDict
-from theus.errors import ImmutableError
+from theus.errors import ImmutableError, VersionTooOldError
 
 UPDATERS = []
 
@@ -101,7 +102,16 @@ cdef class State:
 
     @property
     def heavy(self):
-        """The heavy zone, read-only: objects by reference."""
+        """The heavy zone, read-only: objects by reference.
+
+        Raises VersionTooOldError for a version of the history whose objects have gone.
+        """
+        if self.store.heavy.floor > self.snap.ver:
+            raise VersionTooOldError(
+                f"the heavy zone of version {self.snap.ver} is not kept: the history has the data only. "
+                f"Hold a State of a version (`engine.state`) to keep its arrays.",
+                snapshot=self.snap.ver, current=self.store.ver,
+            )
         return view_of(self.store.heavy, self.snap, self.snap.ver)
 
     @property
@@ -266,6 +276,15 @@ cdef State current_state(Store store):
     state = newest(store)
     store.state_ref = weakref.ref(state)
     return state
+
+
+def state_at(Store store not None, u64 version):
+    """The `State` of an older version; None where it cannot be read any more. O(living snapshots)."""
+    cdef Snap snap
+    if version == store.ver:
+        return current_state(store)
+    snap = store.share_at(version)
+    return None if snap is None else State.over(store, snap, store.latch(version))
 
 
 def state_of(Store store not None):

@@ -1,6 +1,6 @@
 cimport cython
 from cpython.object cimport PyObject
-from theus._core.delta cimport DeltaLog
+from theus._core.log cimport DeltaLog
 from theus._core.node cimport Era, Node, Undo, u64
 
 
@@ -24,6 +24,8 @@ cdef class Store:
     cdef readonly Node root
     cdef readonly Node heavy
     cdef readonly u64 ver
+    cdef Node mark            # stands for `heavy` in the log
+    cdef Pin past             # the oldest version of the history, where those stay readable
     cdef Pin* oldest
     cdef Pin* newest
     cdef PyObject* shared
@@ -54,7 +56,11 @@ cdef class Store:
     cdef dict latch(self, u64 ver)
     cdef Snap share_with(self, Pin* pin)
     cdef void release(self, Pin* pin)
+    cdef Snap share_at(self, u64 ver)
     cdef void unlink(self, Pin* pin) noexcept
+    cdef u64 newest_seen(self) noexcept
+    cdef int advance(self) except -1
+    cdef int prune_heavy(self, list trash) except -1
     cdef bint reserve(self, Py_ssize_t count) noexcept
     cdef void enlist(self, object record, u64 ver) noexcept
     cdef int prune(self, Py_ssize_t budget, list trash) except -1

@@ -3,8 +3,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, final
 
 from theus._core.conflict import Ticket
-from theus._core.delta import DeltaLog
 from theus._core.freeze import RESERVED as RESERVED
+from theus._core.log import DeltaLog
 from theus._core.node import Node
 from theus._core.ring import Ring
 from theus._core.signal import Outgoing
@@ -44,6 +44,12 @@ class Store:
     @property
     def undo_records(self) -> int: ...
     def __init__(
-        self, data: Mapping[str, Any] | None = None, *, history: int = 4096, version: int = 1
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        history: int = 4096,
+        history_bytes: int = ...,
+        version: int = 1,
+        time_travel: bool = False,
     ) -> None: ...
     def collect(self) -> int: ...

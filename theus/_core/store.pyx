@@ -17,8 +17,8 @@ release, so no operation ever pays for a long history at once.
 cimport cython
 from cpython.object cimport PyObject
 from libc.stdlib cimport free, realloc
-from theus._core.delta cimport DeltaLog
 from theus._core.freeze cimport empty_node, ingest
+from theus._core.log cimport DeltaLog
 from theus._core.node cimport LIST, MAP, Era, Node, Tomb, Undo, is_tomb, u64
 
 import collections
@@ -63,23 +63,32 @@ cdef class Store:
     ----------
     data:
         Mapping of top-level areas ("domain", "global", ...) to their content; copied in.
-    history:
-        How many commits the log of deltas keeps.
+    history, history_bytes:
+        How many commits the log of deltas keeps, and what they may take, by estimate.
     version:
         First version.
+    time_travel:
+        Keep every version of the log readable, and what each commit had read.
     """
 
-    def __init__(self, data=None, *, Py_ssize_t history=4096, u64 version=1):
+    def __init__(
+        self, data=None, *, Py_ssize_t history=4096, Py_ssize_t history_bytes=64 << 20,
+        u64 version=1, bint time_travel=False,
+    ):
         self.root = <Node>ingest({} if data is None else dict(data), None)
         self.heavy = empty_node(MAP)
         self.heavy.opaque = True
         self.ver = version
         self.log = []
-        self.history = DeltaLog(history, version)
+        self.mark = empty_node(MAP)
+        self.history = DeltaLog(history, version, history_bytes)
         self.reserved = RESERVED
         self.latched = {}
         self.absent = Tomb.__new__(Tomb)
         self.outgoing = collections.deque()
+        if time_travel:
+            self.begin(&self.past)
+            self.alive = 0
 
     def __dealloc__(self):
         free(self.stamps)
@@ -131,6 +140,80 @@ cdef class Store:
             self.alive += 1
         return snap
 
+    cdef Snap share_at(self, u64 ver):
+        """A snapshot of an older version; None where it cannot be read any more."""
+        cdef Snap snap = Snap.__new__(Snap)
+        cdef Pin* after
+        snap.store = self
+        with self.mutex:
+            after = self.oldest
+            if ver > self.ver or after is NULL or ver < after.ver:
+                return None
+            while after is not NULL and after.ver < ver:
+                after = after.next
+            if not self.past.held and (after is NULL or after.ver != ver):
+                return None
+            snap.ver = snap.pin.ver = ver
+            snap.pin.next = after
+            snap.pin.prev = self.newest if after is NULL else after.prev
+            if snap.pin.prev is NULL:
+                self.oldest = &snap.pin
+            else:
+                snap.pin.prev.next = &snap.pin
+            if after is NULL:
+                self.newest = &snap.pin
+            else:
+                after.prev = &snap.pin
+            snap.pin.held = True
+            self.alive += 1
+        return snap
+
+    cdef u64 newest_seen(self) noexcept:
+        """The newest version that somebody may read: a change of what it sees needs a record of its
+        own. With time travel that is every version. There is a pin; under the mutex."""
+        return self.ver if self.past.held else self.newest.ver
+
+    cdef int advance(self) except -1:
+        """The oldest readable version follows the log; under the mutex."""
+        cdef Pin* pin = &self.past
+        cdef Pin* after
+        pin.ver = self.history.first - 1
+        while pin.next is not NULL and pin.next.ver < pin.ver:
+            after = pin.next
+            after.prev = pin.prev
+            if pin.prev is NULL:
+                self.oldest = after
+            else:
+                pin.prev.next = after
+            pin.next = after.next
+            if after.next is NULL:
+                self.newest = pin
+            else:
+                after.next.prev = pin
+            after.next = pin
+            pin.prev = after
+        return 0
+
+    cdef int prune_heavy(self, list trash) except -1:
+        """Time travel does not keep the heavy zone: its objects go with the last living snapshot that
+        sees them; under the mutex."""
+        cdef Pin* pin = self.oldest
+        cdef u64 low
+        cdef Undo record
+        if pin is &self.past:
+            pin = pin.next
+        low = self.ver if pin is NULL else pin.ver
+        try:
+            for item in list(self.heavy.undo.values()):
+                record = <Undo>item
+                while record is not None and record.ver > low:
+                    record = record.older
+                if record is not None:
+                    self.drop_undo(record, trash)
+        except MemoryError:     # the next time
+            pass
+        return 0
+
     cdef void unlink(self, Pin* pin) noexcept:
         """Take a pin out of the list; under the mutex."""
         if pin.prev is not NULL:
@@ -153,6 +236,9 @@ cdef class Store:
             if pin.prev is NULL and self.log_at < self.log_end:
                 trash = []
                 self.prune(RELEASE_BUDGET, trash)
+            if self.past.held and self.heavy.undo:
+                trash = [] if trash is None else trash
+                self.prune_heavy(trash)
 
     cdef bint reserve(self, Py_ssize_t count) noexcept:
         """Make room for `count` more records, so that listing them cannot fail."""

@@ -5,10 +5,11 @@ The questions are asked under the store's mutex; the answers change nothing.
 
 from cpython.object cimport PyObject
 from theus._core.delta cimport (
-    OP_CUT, OP_INCR, OP_ITEM, OP_LIST, OP_MOVE, OP_TAIL, DeltaRecord, Op,
+    OP_CUT, OP_INCR, OP_ITEM, OP_LIST, OP_MOVE, OP_TAIL, Op,
 )
 from theus._core.fault cimport NO_ANCESTOR_CHECK, NO_READ_VALIDATION, planted
-from theus._core.footprint cimport ALL, DEEP, KEY, Footprint, Read
+from theus._core.footprint cimport Footprint
+from theus._core.log cimport ALL, DEEP, KEY, DeltaRecord, Read
 from theus._core.node cimport LIST, Node, index_changed, is_node, is_tomb, key_changed, u64
 from theus._core.path cimport format_path
 from theus._core.store cimport Store
@@ -99,6 +100,11 @@ cdef bint is_passage(Node node, PyObject* key) except -1:
     return value is NULL or is_tomb(value) or is_node(value)
 
 
+cdef inline Node logged(Store store, Node node):
+    """The node that stands for this one in the log."""
+    return store.mark if node is store.heavy else node
+
+
 cdef int changed_since(Footprint tx, u64 version) except -1:
     """CAS with an integer version: FRESH, CHANGED or FORGOTTEN (not known any more).
 
@@ -114,13 +120,13 @@ cdef int changed_since(Footprint tx, u64 version) except -1:
     for index in range(tx.count):
         read = &tx.reads[index]
         if read.what == KEY:
-            targets.add((<Node>read.node, <object>read.key))
+            targets.add((logged(store, <Node>read.node), <object>read.key))
             suspicious = suspicious or (<Node>read.node).mtime > version
         elif read_stale(read, version):
             return CHANGED
     for item in tx.op_list():
         op = <Op>item
-        targets.add((op.node, op.key))
+        targets.add((logged(store, op.node), op.key))
         if op.node.mtime > version:
             suspicious = True
         if op.node.kind != LIST and op.code <= OP_MOVE:
@@ -128,7 +134,7 @@ cdef int changed_since(Footprint tx, u64 version) except -1:
             if value is not NULL and is_node(value) and (<Node>value).tree > version:
                 return CHANGED
     for node, key in tx.checks or ():
-        targets.add((node, key))
+        targets.add((logged(store, <Node>node), key))
         if (<Node>node).mtime > version:
             suspicious = True
     if not suspicious:
@@ -154,12 +160,12 @@ cdef object explain(Footprint tx, u64 since):
     cdef list paths = []
     other = None
     for item in tx.op_list():
-        wanted.setdefault((<Op>item).node, set()).add((<Op>item).key)
+        wanted.setdefault(logged(tx.store, (<Op>item).node), set()).add((<Op>item).key)
     for index in range(tx.count):
         key = None if tx.reads[index].what != KEY else <object>tx.reads[index].key
-        wanted.setdefault(<object>tx.reads[index].node, set()).add(key)
+        wanted.setdefault(logged(tx.store, <Node>tx.reads[index].node), set()).add(key)
     for node, key in tx.checks or ():
-        wanted.setdefault(node, set()).add(key)
+        wanted.setdefault(logged(tx.store, <Node>node), set()).add(key)
     for record in tx.store.history.records(since):
         for item in (<DeltaRecord>record).ops:
             past = <Op>item

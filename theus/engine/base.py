@@ -120,7 +120,12 @@ class EngineBase(Calls):
 
     def _make_state(self, context: Any) -> None:
         settings = self.settings
-        self._store = Store(zones_of(context), history=settings.history)
+        self._store = Store(
+            zones_of(context),
+            history=settings.history,
+            history_bytes=settings.history_bytes,
+            time_travel=settings.time_travel,
+        )
         self._hub = SignalHub()
         self._outbox = Outbox()
         self._store.hub = self._hub
@@ -236,6 +241,7 @@ class EngineBase(Calls):
             "snapshots_alive": store.alive,
             "undo_records": store.undo_records,
             "history": len(store.history),
+            "history_bytes": store.history.bytes,
             "outbox_pending": len(self._outbox),
         }
 

@@ -49,8 +49,11 @@ class Settings:
         Failures before a call takes a ticket, and the first wait.
     lease_ms:
         How long a ticket holder may keep others waiting in one turn.
-    history:
-        How many commits the log of deltas keeps.
+    history, history_bytes:
+        How many commits the log of deltas keeps, and how much memory they may take, by estimate.
+    time_travel:
+        Keep every version of the log readable (`state_at`, `bisect`) and what each commit had
+        read (`why`).
     meta_capacity:
         How many entries the meta log keeps.
     pool, pool_size, use_processes:
@@ -70,6 +73,8 @@ class Settings:
     base_backoff_ms: float = 2.0
     lease_ms: float = 5000.0
     history: int = 4096
+    history_bytes: int = 64 << 20
+    time_travel: bool = False
     meta_capacity: int = 1000
     pool: str | None = None
     pool_size: int | None = _variable("THEUS_POOL_SIZE", _number, None)
@@ -82,7 +87,7 @@ class Settings:
     def __post_init__(self) -> None:
         self._one_of("isolation", ISOLATION_LEVELS)
         self._one_of("contracts", CONTRACT_MODES)
-        for name in ("max_retries", "history", "meta_capacity", "max_loops", "heap_mb"):
+        for name in ("max_retries", "history", "history_bytes", "meta_capacity", "max_loops", "heap_mb"):
             self._at_least(name, 1)
         for name in ("base_backoff_ms", "lease_ms", "write_timeout_ms", "pool_size"):
             if getattr(self, name) is not None:
