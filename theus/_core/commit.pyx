@@ -22,7 +22,7 @@ from theus._core.fault cimport INSTALL_OUTSIDE_LOCK, planted
 from theus._core.footprint cimport Draft, Footprint
 from theus._core.guard cimport Guard
 from theus._core.guard_keys cimport commute
-from theus._core.log cimport DeltaLog, Read, ReadSet, copy_reads, deep_bytes, leaf_bytes
+from theus._core.log cimport DeltaLog, Read, ReadSet, deep_bytes, leaf_bytes
 from theus._core.node cimport Node, Tomb, is_tomb, u64
 from theus._core.path cimport format_path
 from theus._core.plan cimport same_leaf
@@ -100,7 +100,7 @@ cdef int install(Footprint tx) except -1:
     evicted = None
     try:
         if store.past.held:
-            reads = copy_reads(tx.reads, tx.count, store.heavy, store.mark)
+            reads = ReadSet.__new__(ReadSet)
         with store.mutex:
             verdict = judge(tx)
             if verdict == IDLE and tx.effects is not None:
@@ -284,6 +284,8 @@ cdef object apply_all(Footprint tx, double moment, ReadSet reads):
     store.ver = ver
     store.commits += 1
     tx.committed_version = ver
+    if reads is not None:
+        tx.give_reads(reads)
     evicted = store.history.append(
         ver, moment, tx.process, tx.op if tx.op_count == 1 else tx.ops, tx.ver, reads,
         first_bytes(tx, reads),

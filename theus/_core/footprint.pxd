@@ -2,7 +2,7 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from theus._core.delta cimport Op
-from theus._core.log cimport Read
+from theus._core.log cimport FEW, Read, ReadSet
 from theus._core.node cimport Node, u64
 from theus._core.pattern cimport Position
 from theus._core.store cimport Pin, Store
@@ -45,7 +45,7 @@ cdef class Footprint:
     cdef Py_ssize_t mark  # number of the newest savepoint; 0: none
     cdef bint pure
     cdef Read* reads
-    cdef Read[6] few
+    cdef Read[FEW] few
     cdef Py_ssize_t count
     cdef Py_ssize_t room
     cdef Py_ssize_t limit
@@ -97,6 +97,7 @@ cdef class Footprint:
     cdef int grow(self) except -1
     cdef int dedupe(self) except -1
     cdef int forget(self) noexcept
+    cdef int give_reads(self, ReadSet reads) noexcept
     cdef int keep_more(self, object guard) except -1
     cdef int finish(self, int status) except -1
     cdef int ended(self) except -1

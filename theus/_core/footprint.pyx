@@ -11,15 +11,14 @@ lock; everything it knows about the store is its own snapshot.
 """
 
 cimport cython
-from cpython.ref cimport Py_DECREF, Py_XDECREF
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
+from theus._core.log cimport FEW, Read, ReadSet
 from theus._core.node cimport Node
 
 from theus.errors import TransactionStateError
-
-cdef enum:
-    FEW = 6
 
 STATUS_NAMES = ("active", "committed", "rolled back", "failed")
 
@@ -91,6 +90,26 @@ cdef class Footprint:
         for index in range(count):
             Py_DECREF(<object>self.reads[index].node)
             Py_XDECREF(self.reads[index].key)
+        return 0
+
+    cdef int give_reads(self, ReadSet reads) noexcept:
+        """Hand over all reads. The heavy zone, whose objects may hold anything, is named by its mark."""
+        cdef PyObject* heavy = <PyObject*>self.store.heavy
+        cdef PyObject* mark = <PyObject*>self.store.mark
+        cdef Py_ssize_t index
+        reads.count = self.count
+        if self.reads is self.few:
+            memcpy(reads.few, self.few, self.count * sizeof(Read))
+        else:
+            reads.reads = self.reads
+            self.reads = self.few
+            self.room = FEW
+        self.count = 0
+        for index in range(reads.count):
+            if reads.reads[index].node is heavy:
+                reads.reads[index].node = mark
+                Py_INCREF(self.store.mark)
+                Py_DECREF(self.store.heavy)
         return 0
 
     cdef int grow(self) except -1:

@@ -2,6 +2,9 @@ cimport cython
 from cpython.object cimport PyObject
 from theus._core.node cimport Node, u64
 
+cdef enum:
+    FEW = 6       # reads that need no memory of their own
+
 cdef enum What:
     KEY = 0       # one key or index
     SHAPE = 1     # which keys, how many items
@@ -18,7 +21,9 @@ cdef struct Read:
 @cython.final
 cdef class ReadSet:
     cdef Read* reads
+    cdef Read[FEW] few
     cdef Py_ssize_t count
+    cdef object held      # operations that leave the log together with the reads
 
 
 @cython.final
@@ -59,6 +64,5 @@ cdef class DeltaLog:
     cdef DeltaRecord at(self, u64 version)
 
 
-cdef ReadSet copy_reads(Read* reads, Py_ssize_t count, Node area, Node mark)
 cdef Py_ssize_t leaf_bytes(object value) noexcept
 cdef Py_ssize_t deep_bytes(object value, Py_ssize_t most) except -1

@@ -8,8 +8,8 @@ had read.
 
 cimport cython
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF, Py_XINCREF
-from libc.stdlib cimport calloc, free, malloc
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from libc.stdlib cimport calloc, free
 from theus._core.delta cimport Op
 from theus._core.layout cimport pool_of, prefetch
 from theus._core.node cimport LIST, Node, u64
@@ -36,31 +36,16 @@ cdef class ReadSet:
     Not tracked by the garbage collector, as operations are not: it holds nodes and builtin keys.
     """
 
+    def __cinit__(self):
+        self.reads = self.few
+
     def __dealloc__(self):
         cdef Py_ssize_t index
         for index in range(self.count):
             Py_DECREF(<object>self.reads[index].node)
             Py_XDECREF(self.reads[index].key)
-        free(self.reads)
-
-
-cdef ReadSet copy_reads(Read* reads, Py_ssize_t count, Node area, Node mark):
-    """The reads of an attempt. `area`, whose objects may hold anything, is replaced by `mark`."""
-    cdef ReadSet kept = ReadSet.__new__(ReadSet)
-    cdef Py_ssize_t index
-    cdef Read* read
-    kept.reads = <Read*>malloc(max(count, 1) * sizeof(Read))
-    if kept.reads is NULL:
-        raise MemoryError()
-    for index in range(count):
-        read = &kept.reads[index]
-        read[0] = reads[index]
-        if read.node is <PyObject*>area:
-            read.node = <PyObject*>mark
-        Py_INCREF(<object>read.node)
-        Py_XINCREF(read.key)
-    kept.count = count
-    return kept
+        if self.reads is not self.few:
+            free(self.reads)
 
 
 @cython.final
@@ -154,17 +139,18 @@ cdef class DeltaLog:
     cdef object empty(self, Slot* slot):
         """Take out what a slot owns, for the caller to drop."""
         cdef object held = <object>slot.held
-        cdef object reads
+        cdef ReadSet reads
         Py_DECREF(held)
         slot.held = NULL
         self.bytes -= slot.bytes
         slot.bytes = 0
         if slot.reads is NULL:
             return held
-        reads = <object>slot.reads
+        reads = <ReadSet>slot.reads
         Py_DECREF(reads)
         slot.reads = NULL
-        return held, reads
+        reads.held = held
+        return reads
 
     cdef void charge(self, u64 version, Py_ssize_t nbytes) noexcept:
         """Add to the estimate of a commit, if it is still there."""
@@ -188,6 +174,7 @@ cdef class DeltaLog:
         """
         cdef PyObject* held = self.slots[(version + 1) % <u64>self.capacity].held
         prefetch(self.slots[(version + 2) % <u64>self.capacity].held)
+        prefetch(self.slots[(version + 2) % <u64>self.capacity].reads)
         if held is not NULL and type(<object>held) is Op:
             prefetch(<PyObject*>(<Op>held).key)
             prefetch(<PyObject*>(<Op>held).old)

@@ -17,7 +17,8 @@ release, so no operation ever pays for a long history at once.
 cimport cython
 from cpython.object cimport PyObject
 from libc.stdlib cimport free, realloc
-from theus._core.freeze cimport empty_node, ingest
+from theus._core.freeze cimport empty_node, ingest, is_plain_leaf
+from theus._core.layout cimport prefetch
 from theus._core.log cimport DeltaLog
 from theus._core.node cimport LIST, MAP, Era, Node, Tomb, Undo, is_tomb, u64
 
@@ -289,7 +290,11 @@ cdef class Store:
                 self.log[at] = None
                 at += 1
                 self.log_at = at
-            self.compact()
+            if self.past.held and at + 2 < self.log_end:    # long untouched, and next to go
+                prefetch(<PyObject*>self.log[at + 1])
+                prefetch(<PyObject*>self.log[at + 2])
+            if at == self.log_end or at > LOG_KEPT:
+                self.compact()
         except MemoryError:
             pass
         return 0
@@ -371,6 +376,8 @@ cdef class Store:
 
 cdef int throw_away(object value, list trash) noexcept:
     """To be dropped after the lock; at once where not even a list can grow any more."""
+    if is_plain_leaf(value):    # nothing of the user's runs when it goes
+        return 0
     try:
         trash.append(value)
     except MemoryError:
