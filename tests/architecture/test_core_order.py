@@ -41,6 +41,7 @@ ORDER = (
     "apply",
     "commit",
     "state",
+    "history",
     "access",
     "commuting",
     "savepoint",

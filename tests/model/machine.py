@@ -15,7 +15,8 @@ savepoint, roll back                                   `savepoints`
 exception inside, compare-and-swap with a version,     `outside`
  also one behind the log of changes
 hold and drop states, iterate while others commit      `readers`
-export in every form, a second engine from a state     `branches`
+export in every form, a second engine from a state,    `branches`
+ older versions and their differences
 -----------------------------------------------------  ------------------------------------------
 versions rise by one, a commit succeeds exactly when   `Steps.settle`
  the oracle says so
@@ -74,7 +75,7 @@ SPECIAL = st.sampled_from(
 )
 POINTS = st.sampled_from(["savepoint", "roll_back_to_savepoint"])
 READERS = st.sampled_from(["hold", "drop", "check_held", "iterate_state", "finish_iterators"])
-BRANCHES = st.sampled_from(["export_state", "fork", "work_on_fork"])
+BRANCHES = st.sampled_from(["export_state", "fork", "work_on_fork", "look_back"])
 OUTSIDE = st.sampled_from(["compare_and_swap", "return_container", "raise_inside"])
 
 
@@ -84,9 +85,9 @@ class StateMachine(RuleBasedStateMachine):
     isolation = "serializable"
     steps: Branches
 
-    @initialize(domain=START, window=st.sampled_from([4096, 3]))
-    def start(self, domain: dict[str, Any], window: int) -> None:
-        self.steps = Branches(domain, self.isolation, window)
+    @initialize(domain=START, window=st.sampled_from([4096, 3]), travels=st.booleans())
+    def start(self, domain: dict[str, Any], window: int, travels: bool) -> None:
+        self.steps = Branches(domain, self.isolation, window, travels)
         self.steps.begin()
 
     @precondition(lambda self: len(self.steps.open) < 3)
@@ -154,16 +155,17 @@ class StateMachine(RuleBasedStateMachine):
         steps.held.clear()
         steps.iterators.clear()
         steps.close()
-        left = kept(steps.engine)
+        names = ["snapshots_alive"] if steps.travels else ["undo_records", "snapshots_alive"]
+        left = kept(steps.engine, names)
         if any(left.values()):
             gc.collect()  # errors that were caught may hold a State in a cycle of frames
-            left = kept(steps.engine)
+            left = kept(steps.engine, names)
         steps.engine.shutdown()
         assert not any(left.values()), left
 
 
-def kept(engine: Any) -> dict[str, int]:
+def kept(engine: Any, names: list[str]) -> dict[str, int]:
     """What an engine keeps for readers that are gone."""
     engine.collect()
     stats = engine.stats()
-    return {name: stats[name] for name in ("undo_records", "snapshots_alive")}
+    return {name: stats[name] for name in names}

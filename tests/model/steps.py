@@ -57,10 +57,12 @@ class Boom(Exception):
 class Steps:
     """An engine, its oracle, and everything that is open or held."""
 
-    def __init__(self, domain: dict[str, Any], isolation: str, window: int) -> None:
+    def __init__(
+        self, domain: dict[str, Any], isolation: str, window: int, travels: bool = False
+    ) -> None:
         data = {"domain": domain, "global": {"g": 1}}
         self.isolation = isolation
-        self.engine = make_engine(data, isolation, history=window)
+        self.engine = make_engine(data, isolation, history=window, time_travel=travels)
         self.model = Model(data, self.engine.state.version)
         self.open: list[Pair] = []
         self.held: list[Held] = []

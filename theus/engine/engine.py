@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from theus._core.context import Spec
 from theus.engine import flows
 from theus.engine.discovery import scan
+from theus.engine.historic import Historic
 from theus.engine.lanes import in_event_loop
-from theus.engine.transacting import Transacting
 from theus.errors import ReentryError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["TheusEngine"]
 
 
-class TheusEngine(Transacting):
+class TheusEngine(Historic):
     """Owns the state; registers and runs processes as transactions.
 
     Parameters

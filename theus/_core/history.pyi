@@ -1,0 +1,36 @@
+from collections.abc import Sequence
+from typing import Any, Final, final
+
+from theus._core.delta import DeltaEntry
+from theus._core.state import State
+from theus._core.store import Store
+
+__pyx_capi__: Final[dict[str, object]]
+
+@final
+class Difference:
+    def __init__(self, before: State, after: State) -> None: ...
+    def take(self) -> list[DeltaEntry]: ...
+
+@final
+class History:
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+    def __init__(self, store: Store) -> None: ...
+    def last_change(self, path: str | Sequence[Any], until: int) -> int: ...
+    def commit(
+        self, version: int
+    ) -> (
+        tuple[
+            str | None,
+            float,
+            int,
+            list[tuple[Any, ...]],
+            list[tuple[tuple[Any, ...], tuple[int, ...]]] | None,
+        ]
+        | None
+    ): ...
+
+def difference(before: State, after: State) -> list[DeltaEntry]: ...

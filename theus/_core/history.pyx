@@ -1,0 +1,458 @@
+"""What the history tells: the difference of two versions, who wrote a value, and what it came from.
+
+The log of deltas says which keys of which containers commits changed; the containers say what
+was there then. Containers are compared as objects, not by their paths: an item that has moved
+in its list is still the item that somebody wrote.
+
+Each `Difference` and `History` is made for one question, by one thread, and holds the snapshots
+that it reads. No lock is held but for taking them.
+"""
+
+cimport cython
+from cpython.object cimport PyObject
+from theus._core.delta cimport (
+    OP_CUT, OP_DEL, OP_DISCARD, OP_ITEM, OP_LIST, OP_MOVE, OP_TAIL, Link, Op,
+)
+from theus._core.freeze cimport thaw_value
+from theus._core.log cimport ALL, DEEP, KEY, SHAPE, DeltaRecord, Read, ReadSet
+from theus._core.node cimport (
+    LIST, SET, Node, Tomb, item_at, items_at, keys_at, size_at, u64, value_at,
+)
+from theus._core.plan cimport same_leaf
+from theus._core.state cimport State
+from theus._core.store cimport Snap, Store
+
+from bisect import bisect_right
+
+from theus._core.delta import DeltaEntry
+from theus._core.path import parse_path
+from theus.errors import PathError
+
+cdef object MISSING = object()
+
+
+cdef object child_at(Node node, object key, u64 ver):
+    """What a container has under a key, as a version sees it; MISSING where there is nothing."""
+    cdef PyObject* value
+    if node.kind == LIST:
+        if type(key) is not int or not 0 <= key < size_at(node, ver):
+            return MISSING
+        return <object>item_at(node, key, ver)
+    value = value_at(node, key, ver)
+    return MISSING if value is NULL else <object>value
+
+
+cdef object own_key(Node node, object key, u64 ver):
+    """A segment of a path as the container knows it: lists take texts and count from the end."""
+    if node.kind != LIST:
+        return key
+    if isinstance(key, str):
+        if not key.lstrip("-").isdecimal():
+            raise PathError(f"{key!r} is not an index of a list", path=key)
+        key = int(key)
+    return key + size_at(node, ver) if type(key) is int and key < 0 else key
+
+
+cdef list records_between(Store store, u64 after, u64 until):
+    """The records of the versions in (after, until], or None where the log does not have all."""
+    cdef list found = [record for record in store.history.records(after) if record.version <= until]
+    return found if len(found) == <Py_ssize_t>(until - after) else None
+
+
+# --- difference ----------------------------------------------------------------------------------
+
+
+@cython.final
+cdef class Difference:
+    """The entries that turn one version into another of the same store.
+
+    O(changes between them) where the log has them all; else O(containers that changed since, and
+    what is directly in them).
+    """
+
+    cdef u64 before
+    cdef u64 after
+    cdef dict touched     # container -> its changed keys; None: where that is not known
+    cdef dict inner       # container -> keys of containers in it that changed inside
+    cdef dict cuts        # list -> from where on its items changed
+    cdef list entries
+
+    def __init__(self, State before not None, State after not None):
+        cdef u64 low = min(before.snap.ver, after.snap.ver)
+        cdef list records
+        self.before = before.snap.ver
+        self.after = after.snap.ver
+        self.entries = []
+        if self.before == self.after:
+            return
+        records = records_between(before.store, low, max(self.before, self.after))
+        if records is not None:
+            self.touched = {}
+            self.inner = {}
+            self.cuts = {}
+            for record in records:
+                for op in (<DeltaRecord>record).ops:
+                    self.touch(before.store.root, <Op>op)
+        self.visit(before.store.root, ())
+
+    def take(self):
+        """The list of `DeltaEntry`."""
+        return self.entries
+
+    cdef int touch(self, Node root, Op op) except -1:
+        """Note the key, and the way to its container as far as both versions have it."""
+        cdef Node node = root
+        cdef dict keys = self.touched.setdefault(op.node, {})
+        if op.code == OP_LIST:
+            self.cuts[op.node] = -1
+        elif op.code == OP_CUT:
+            self.cuts[op.node] = min(op.key, self.cuts.get(op.node, op.key))
+        elif op.code != OP_TAIL:
+            keys[op.key] = None
+        if op.link is None:
+            return 0
+        for key in op.link.path():
+            child = child_at(node, key, self.before)
+            if type(child) is not Node or child is not child_at(node, key, self.after):
+                return 0
+            self.inner.setdefault(node, {})[key] = None
+            node = <Node>child
+        return 0
+
+    cdef int visit(self, Node node, tuple path) except -1:
+        """A container that both versions have."""
+        cdef dict keys
+        if self.touched is None:
+            if node.tree <= min(self.before, self.after):
+                return 0
+            return self.compare_nodes(node, node, path)
+        if node.kind == SET:
+            return self.compare_nodes(node, node, path) if node in self.touched else 0
+        keys = {**self.touched.get(node, {}), **self.inner.get(node, {})}
+        if node.kind == LIST:
+            return self.visit_list(node, keys, path)
+        for key in keys:
+            self.compare(
+                child_at(node, key, self.before), child_at(node, key, self.after), path + (key,)
+            )
+        return 0
+
+    cdef int visit_list(self, Node node, dict keys, tuple path) except -1:
+        """Its changed items, and the rest from where on they have others or there are more."""
+        cdef Py_ssize_t index, size = size_at(node, self.before), then = size_at(node, self.after)
+        cdef Py_ssize_t start = min(self.cuts.get(node, size), size, then)
+        if start < 0:   # items have moved, and so have the ways to what is below them
+            known, self.touched = self.touched, None
+            self.compare_nodes(node, node, path)
+            self.touched = known
+            return 0
+        for index in [*sorted([key for key in keys if key < start]), *range(start, min(size, then))]:
+            self.compare(
+                <object>item_at(node, index, self.before), <object>item_at(node, index, self.after),
+                path + (index,),
+            )
+        for index in range(size - 1, then - 1, -1):
+            self.compare(<object>item_at(node, index, self.before), MISSING, path + (index,))
+        for index in range(size, then):
+            self.compare(MISSING, <object>item_at(node, index, self.after), path + (index,))
+        return 0
+
+    cdef int compare(self, object old, object new, tuple path) except -1:
+        if old is new:
+            return self.visit(<Node>old, path) if type(old) is Node else 0
+        if old is MISSING:
+            return self.add("insert", path, None, self.plain(new, self.after))
+        if new is MISSING:
+            return self.add("delete", path, self.plain(old, self.before), None)
+        if type(old) is Node and type(new) is Node and (<Node>old).kind == (<Node>new).kind and (
+            (<Node>old).rule is (<Node>new).rule
+        ):
+            return self.compare_nodes(<Node>old, <Node>new, path)
+        if type(old) is Node or type(new) is Node or not same_leaf(old, new):
+            self.add("set", path, self.plain(old, self.before), self.plain(new, self.after))
+        return 0
+
+    cdef int compare_nodes(self, Node old, Node new, tuple path) except -1:
+        """Two containers of one kind, all that is directly in them."""
+        cdef list before, after
+        if old.kind == LIST:
+            return self.compare_lists(items_at(old, self.before), items_at(new, self.after), path)
+        before, after = keys_at(old, self.before), keys_at(new, self.after)
+        if old.kind == SET:
+            if set(before) != set(after):
+                self.add("set", path, set(before), set(after))
+            return 0
+        for key in before:
+            self.compare(
+                child_at(old, key, self.before), child_at(new, key, self.after), path + (key,)
+            )
+        for key in after:
+            if child_at(old, key, self.before) is MISSING:
+                self.compare(MISSING, child_at(new, key, self.after), path + (key,))
+        return 0
+
+    cdef int compare_lists(self, list before, list after, tuple path) except -1:
+        cdef Py_ssize_t index, common = min(len(before), len(after))
+        for index in range(common):
+            self.compare(before[index], after[index], path + (index,))
+        for index in range(len(before) - 1, common - 1, -1):
+            self.compare(before[index], MISSING, path + (index,))
+        for index in range(common, len(after)):
+            self.compare(MISSING, after[index], path + (index,))
+        return 0
+
+    cdef object plain(self, object value, u64 ver):
+        return thaw_value(value, ver)
+
+    cdef int add(self, str op, tuple path, object old, object new) except -1:
+        self.entries.append(DeltaEntry(op, path, old, new))
+        return 0
+
+
+def difference(State before not None, State after not None):
+    """The list of `DeltaEntry` that turns one `State` of an engine into another."""
+    if before.store is not after.store:
+        raise ValueError("two states of different engines have no common history; use `theus.delta.diff`")
+    return Difference(before, after).take()
+
+
+# --- who wrote it, and what it came from ---------------------------------------------------------
+
+
+@cython.final
+cdef class History:
+    """The log of one store up to its newest version, by what its commits changed.
+
+    Made in O(operations in the log). What it is asked for is exact for the versions that the log
+    has; what happened before them is not known, and is told as version 0.
+    """
+
+    cdef Store store
+    cdef readonly u64 first   # the first version that the log has
+    cdef readonly u64 last
+    cdef Snap oldest
+    cdef Snap newest
+    cdef dict records         # version -> its record
+    cdef dict writes          # (container, key) -> versions that wrote it, ascending
+    cdef dict keys            # container -> its keys that were written
+    cdef dict shapes          # container -> versions that changed which keys or how many items it has
+    cdef dict born            # container -> the version that brought it
+
+    def __init__(self, Store store not None):
+        cdef list found
+        cdef dict sizes = {}
+        self.store = store
+        self.newest = store.share()
+        self.last = self.newest.ver
+        while store.past.held and self.oldest is None:     # until no commit comes in between
+            self.oldest = store.share_at(store.history.first - 1)
+        found = [one for one in store.history.records() if one.version <= self.last]
+        self.first = found[0].version if found else self.last + 1
+        self.records = {record.version: record for record in found}
+        self.writes, self.keys, self.shapes, self.born = {}, {}, {}, {}
+        for record in reversed(found):
+            for op in reversed((<DeltaRecord>record).ops):
+                self.index(<Op>op, (<DeltaRecord>record).version, sizes)
+        for versions in self.writes.values():
+            (<list>versions).reverse()
+        for versions in self.shapes.values():
+            (<list>versions).reverse()
+
+    # --- the index, from the newest operation to the oldest
+
+    cdef int index(self, Op op, u64 ver, dict sizes) except -1:
+        cdef Node node = op.node
+        if op.code == OP_TAIL or op.code == OP_CUT or op.code == OP_LIST:
+            return self.index_list(op, ver, sizes)
+        self.wrote(node, op.key, ver)
+        self.came(op.new, ver)
+        if op.code != OP_ITEM and (
+            type(op.old) is Tomb or op.code == OP_DEL or op.code == OP_MOVE or node.kind == SET
+        ):
+            self.shapes.setdefault(node, []).append(ver)
+        return 0
+
+    cdef int index_list(self, Op op, u64 ver, dict sizes) except -1:
+        """Operations that change the length; the one after it is known."""
+        cdef Node node = op.node
+        cdef Py_ssize_t index, size = sizes.get(node, -1)
+        cdef list old, new
+        if size < 0:
+            size = size_at(node, self.last)
+        self.shapes.setdefault(node, []).append(ver)
+        if op.code == OP_CUT:
+            for index in range(op.key, op.key + len(<list>op.old)):
+                self.wrote(node, index, ver)
+            size = op.key + len(<list>op.old)
+        elif op.code == OP_TAIL:
+            new = <list>op.new
+            size -= len(new)
+            for index in range(len(new)):
+                self.wrote(node, size + index, ver)
+                self.came(new[index], ver)
+        else:
+            old, new = <list>op.old, <list>op.new
+            kept = {id(item) for item in old}
+            for index in range(max(len(old), len(new))):
+                if index >= len(old) or index >= len(new) or old[index] is not new[index]:
+                    self.wrote(node, index, ver)
+                if index < len(new) and id(new[index]) not in kept:
+                    self.came(new[index], ver)
+            size = len(old)
+        sizes[node] = size
+        return 0
+
+    cdef int wrote(self, Node node, object key, u64 ver) except -1:
+        cdef list versions = self.writes.get((node, key))
+        if versions is None:
+            self.writes[(node, key)] = [ver]
+            self.keys.setdefault(node, []).append(key)
+        elif versions[len(versions) - 1] != ver:
+            versions.append(ver)
+        return 0
+
+    cdef int came(self, object value, u64 ver) except -1:
+        if type(value) is Node:
+            self.born[value] = ver
+
+    # --- questions
+
+    cdef u64 last_of(self, list versions, u64 until) except? 0:
+        """The newest of ascending versions that is not newer than `until`; 0: none."""
+        cdef Py_ssize_t at = 0 if versions is None else bisect_right(versions, until)
+        return versions[at - 1] if at else 0
+
+    cdef u64 arrival(self, Node node, dict parents, u64 until) except? 0:
+        """The version that brought a container, alone or inside another."""
+        while node is not None:
+            if node in self.born and self.born[node] <= until:
+                return self.born[node]
+            above = parents.get(node)
+            if above is None:
+                return 0
+            node = <Node>above[0]
+        return 0
+
+    cdef u64 writer(self, Node node, object key, dict parents, u64 until) except? 0:
+        """The version that wrote what a container has under a key."""
+        cdef u64 ver = self.last_of(self.writes.get((node, key)), until)
+        return ver if ver else self.arrival(node, parents, until)
+
+    cdef int writers(self, Node node, dict parents, u64 until, bint deep, set found) except -1:
+        """The versions that wrote what is in a container, and with `deep` below it."""
+        found.add(self.last_of(self.shapes.get(node), until))
+        found.add(self.arrival(node, parents, until))
+        for key in self.keys.get(node, ()):
+            found.add(self.last_of(self.writes[(node, key)], until))
+        if not deep or node.tree < self.first:
+            return 0
+        for child in items_at(node, until) if node.kind == LIST else [
+            child_at(node, key, until) for key in keys_at(node, until)
+        ]:
+            if type(child) is Node:
+                parents[child] = (node, None)
+                self.writers(<Node>child, parents, until, True, found)
+        return 0
+
+    def last_change(self, path, u64 until):
+        """The newest version up to `until` that changed what is at a path, or anything below it; 0
+        where the log has none. Also for what is not there any more."""
+        cdef tuple parts = parse_path(path)
+        cdef dict parents = {}
+        cdef set found = set()
+        cdef Node node = self.store.root
+        cdef Py_ssize_t at
+        if parts and parts[0] == "heavy":
+            return self.last_of(self.writes.get((self.store.mark, parts[1])), until) if len(parts) > 1 else 0
+        for at in range(len(parts)):
+            key = own_key(node, parts[at], until)
+            value = child_at(node, key, until)
+            if at == len(parts) - 1 or type(value) is not Node:
+                found.add(self.writer(node, key, parents, until))
+            if type(value) is not Node:
+                return max(found)
+            parents[value] = (node, key)
+            node = <Node>value
+        self.writers(node, parents, until, True, found)
+        return max(found)
+
+    def commit(self, u64 version):
+        """(process, time, snapshot, changed paths, reads) of a version, None where it is not in the log.
+
+        `reads` is a list of (path, versions that wrote what was read there), or None where it was
+        not kept.
+        """
+        cdef DeltaRecord record = self.records.get(version)
+        if record is None:
+            return None
+        paths = dict.fromkeys(op.path for op in record.ops)
+        reads = None if record.reads is None or self.oldest is None else self.reads_of(record)
+        return record.process, record.time, record.snapshot, list(paths), reads
+
+    cdef list reads_of(self, DeltaRecord record):
+        """What a process had read. That has not changed until its commit, so it is looked up in the
+        version before it."""
+        cdef u64 until = record.version - 1
+        cdef ReadSet reads = record.reads
+        cdef Read* read
+        cdef Py_ssize_t index
+        cdef dict parents = {}
+        cdef dict found = {}
+        cdef set passed = {op.node for op in record.ops}
+        for index in range(reads.count):
+            self.link(&reads.reads[index], parents, until)
+            passed.add(<Node>reads.reads[index].node)
+        for index in range(reads.count):
+            read = &reads.reads[index]
+            node = <Node>read.node
+            path = self.place(node, parents)
+            if read.what == KEY:
+                key = <object>read.key
+                child = child_at(node, key, until)
+                if type(child) is Node and child in passed:
+                    continue    # a container on the way to something else
+                path += (key,)
+                versions = {self.writer(node, key, parents, until)}
+            elif read.what == SHAPE:
+                ver = self.last_of(self.shapes.get(node), until)
+                versions = {ver if ver else self.arrival(node, parents, until)}
+            else:
+                versions = set()
+                self.writers(node, parents, until, read.what == DEEP, versions)
+            found.setdefault(path, set()).update(versions - {0})
+        return [(path, tuple(sorted(versions))) for path, versions in found.items()]
+
+    cdef int link(self, Read* read, dict parents, u64 until) except -1:
+        """Containers that a read has led to know how they were reached."""
+        cdef Node node = <Node>read.node
+        if read.what == KEY:
+            key = <object>read.key
+            child = child_at(node, key, until)
+            if type(child) is Node:
+                parents[child] = (node, key)
+        elif node.kind == LIST and read.what == ALL:
+            for index, child in enumerate(items_at(node, until)):
+                if type(child) is Node:
+                    parents.setdefault(child, (node, index))
+        elif node.kind != LIST and read.what == ALL:
+            for key in keys_at(node, until):
+                child = child_at(node, key, until)
+                if type(child) is Node:
+                    parents.setdefault(child, (node, key))
+        return 0
+
+    cdef tuple place(self, Node node, dict parents):
+        """The path of a container that was read."""
+        cdef list parts = []
+        if node is self.store.mark:
+            return ("heavy",)
+        while node is not self.store.root:
+            above = parents.get(node)
+            if above is None:
+                return (<Link>node.link).path() + tuple(reversed(parts)) if node.link is not None else tuple(
+                    reversed(parts)
+                )
+            parts.append(above[1])
+            node = <Node>above[0]
+        parts.reverse()
+        return tuple(parts)
