@@ -178,9 +178,9 @@ class ConflictError(TransactionError, ContextError):
     """Another commit changed what this transaction read or wrote. Nothing was changed.
 
     Fields: ``paths`` (tuple of dotted paths that collided), ``process`` (the one refused),
-    ``other`` (the process that committed them, where known), ``snapshot`` (version this
-    transaction saw), ``current`` (version that refused it). Retryable: `execute`, `run` and
-    `attempts` do so by themselves.
+    ``other`` (the process that committed them, where known), ``changes`` (what it changed: a
+    sequence of `DeltaEntry`), ``snapshot`` (version this transaction saw), ``current`` (version
+    that refused it). Retryable: `execute`, `run` and `attempts` do so by themselves.
     """
 
     code = "T112"

@@ -38,6 +38,7 @@ ORDER = (
     "conflict",
     "plan",
     "validate",
+    "clash",
     "apply",
     "commit",
     "state",

@@ -16,6 +16,7 @@ values are dropped after the lock.
 
 from cpython.object cimport PyObject
 from theus._core.apply cimport apply_ops, take_back
+from theus._core.clash cimport conflict_error
 from theus._core.conflict cimport Ticket
 from theus._core.delta cimport OP_ADD, OP_CUT, OP_DISCARD, OP_INCR, OP_LIST, OP_MIN, OP_MOVE, OP_TAIL, Op
 from theus._core.fault cimport INSTALL_OUTSIDE_LOCK, planted
@@ -29,7 +30,7 @@ from theus._core.plan cimport same_leaf
 from theus._core.signal cimport Outgoing
 from theus._core.store cimport Store
 from theus._core.validate cimport (
-    CHANGED, CLOSED, FORGOTTEN, FRESH, IDLE, STALE, changed_since, conflict_error, is_stale,
+    CHANGED, CLOSED, FORGOTTEN, FRESH, IDLE, STALE, changed_since, is_stale,
 )
 
 import datetime

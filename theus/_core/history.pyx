@@ -399,9 +399,13 @@ cdef class History:
         cdef dict parents = {}
         cdef dict found = {}
         cdef set passed = {op.node for op in record.ops}
+        cdef set whole = set()
         for index in range(reads.count):
-            self.link(&reads.reads[index], parents, until)
-            passed.add(<Node>reads.reads[index].node)
+            read = &reads.reads[index]
+            self.link(read, parents, until)
+            passed.add(<Node>read.node)
+            if read.what == ALL or read.what == DEEP:
+                whole.add(<Node>read.node)
         for index in range(reads.count):
             read = &reads.reads[index]
             node = <Node>read.node
@@ -409,8 +413,8 @@ cdef class History:
             if read.what == KEY:
                 key = <object>read.key
                 child = child_at(node, key, until)
-                if type(child) is Node and child in passed:
-                    continue    # a container on the way to something else
+                if type(child) is Node and (child in passed or node in whole):
+                    continue    # on the way to something else, or part of what is there anyway
                 path += (key,)
                 versions = {self.writer(node, key, parents, until)}
             elif read.what == SHAPE:

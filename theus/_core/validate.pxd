@@ -1,5 +1,6 @@
 from theus._core.footprint cimport Footprint
-from theus._core.node cimport u64
+from theus._core.node cimport Node, u64
+from theus._core.store cimport Store
 
 cdef enum Judgement:
     FRESH = 0
@@ -11,4 +12,8 @@ cdef enum Judgement:
 
 cdef bint is_stale(Footprint tx) except -1
 cdef int changed_since(Footprint tx, u64 version) except -1
-cdef object conflict_error(Footprint tx, u64 since, bint too_old)
+
+
+cdef inline Node logged(Store store, Node node):
+    """The node that stands for this one in the log."""
+    return store.mark if node is store.heavy else node

@@ -1,4 +1,4 @@
-"""Whether a prepared attempt may be installed, and if not, what it collided with.
+"""Whether a prepared attempt may be installed.
 
 The questions are asked under the store's mutex; the answers change nothing.
 """
@@ -11,10 +11,7 @@ from theus._core.fault cimport NO_ANCESTOR_CHECK, NO_READ_VALIDATION, planted
 from theus._core.footprint cimport Footprint
 from theus._core.log cimport ALL, DEEP, KEY, DeltaRecord, Read
 from theus._core.node cimport LIST, Node, index_changed, is_node, is_tomb, key_changed, u64
-from theus._core.path cimport format_path
 from theus._core.store cimport Store
-
-from theus.errors import ConflictError, VersionTooOldError
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
@@ -100,11 +97,6 @@ cdef bint is_passage(Node node, PyObject* key) except -1:
     return value is NULL or is_tomb(value) or is_node(value)
 
 
-cdef inline Node logged(Store store, Node node):
-    """The node that stands for this one in the log."""
-    return store.mark if node is store.heavy else node
-
-
 cdef int changed_since(Footprint tx, u64 version) except -1:
     """CAS with an integer version: FRESH, CHANGED or FORGOTTEN (not known any more).
 
@@ -150,47 +142,3 @@ cdef int changed_since(Footprint tx, u64 version) except -1:
                 if any(past.node is node for node, _ in targets):
                     return CHANGED
     return FRESH
-
-
-cdef object explain(Footprint tx, u64 since):
-    """(paths, other process) of what collided, from the log of deltas."""
-    cdef Op past
-    cdef dict wanted = {}
-    cdef Py_ssize_t index
-    cdef list paths = []
-    other = None
-    for item in tx.op_list():
-        wanted.setdefault(logged(tx.store, (<Op>item).node), set()).add((<Op>item).key)
-    for index in range(tx.count):
-        key = None if tx.reads[index].what != KEY else <object>tx.reads[index].key
-        wanted.setdefault(logged(tx.store, <Node>tx.reads[index].node), set()).add(key)
-    for node, key in tx.checks or ():
-        wanted.setdefault(logged(tx.store, <Node>node), set()).add(key)
-    for record in tx.store.history.records(since):
-        for item in (<DeltaRecord>record).ops:
-            past = <Op>item
-            keys = wanted.get(past.node)
-            if keys is not None and (None in keys or past.key is None or past.key in keys):
-                text = format_path(past.path)
-                if text not in paths:
-                    paths.append(text)
-                if other is None or other == tx.process:
-                    other = (<DeltaRecord>record).process
-    return tuple(paths), other
-
-
-cdef object conflict_error(Footprint tx, u64 since, bint too_old):
-    paths, other = explain(tx, since)
-    shown = ", ".join(paths[:5]) + (" ..." if len(paths) > 5 else "") if paths else "the state"
-    who = f"process {tx.process!r}" if tx.process else "this transaction"
-    by = f" by {other!r}" if other else ""
-    cls = VersionTooOldError if too_old else ConflictError
-    reason = (
-        f"version {since} is older than the log of changes reaches (it begins with {tx.store.history.first})"
-        if too_old else f"{shown} changed{by} since version {since} (now {tx.store.ver})"
-    )
-    return cls(
-        f"CAS Version Mismatch: {who} cannot commit, {reason}. Nothing was changed; run it again on "
-        f"the new state.",
-        paths=paths, process=tx.process, other=other, snapshot=since, current=tx.store.ver,
-    )
