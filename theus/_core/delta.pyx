@@ -6,7 +6,7 @@ the commit). It therefore replays forward and backward. Its path is produced on 
 """
 
 cimport cython
-from theus._core.freeze cimport is_held, plain_of, thaw_value
+from theus._core.freeze cimport build_record, is_held, plain_of, thaw_value
 from theus._core.node cimport Node, Tomb, u64
 from theus._core.path cimport format_path
 
@@ -14,6 +14,7 @@ import dataclasses
 
 cdef u64 NEWEST = <u64>0xFFFFFFFFFFFFFFFF
 
+from theus._core.freeze import rule_for
 from theus.errors import PathError
 
 
@@ -159,12 +160,18 @@ cdef int _diff_lists(list a, list b, tuple path, list entries) except -1:
 def apply(value, entries):
     """A new plain value: `value` with the entries of a `diff` applied in order.
 
+    Fields of records are keys like others: such a record is built anew, with the field replaced.
     Raises PathError where an entry does not fit.
     """
-    result = plain(value)
-    result = _copy(result)
+    result = _copy(plain(value))
     for entry in entries:
-        result = _apply_one(result, entry)
+        try:
+            result = _applied(result, entry, 0)
+        except (KeyError, IndexError, TypeError) as error:
+            raise PathError(
+                f"cannot apply {entry.op} at {format_path(entry.path)}: {error!r}",
+                path=format_path(entry.path),
+            ) from error
     return result
 
 
@@ -176,23 +183,30 @@ cdef object _copy(object value):
     return value
 
 
-cdef object _apply_one(object root, object entry):
+cdef object _applied(object value, object entry, Py_ssize_t at):
+    """What takes the place of `value`, which is ours to change and found at `entry.path[:at]`."""
     cdef tuple path = entry.path
-    cdef Py_ssize_t last = len(path) - 1
-    if last < 0:
+    if at == len(path):
         return _copy(entry.new)
-    target = root
-    try:
-        for key in path[:last]:
-            target = target[key]
-        if entry.op == "delete":
-            del target[path[last]]
-        elif entry.op == "insert" and type(target) is list:
-            target.insert(path[last], _copy(entry.new))
-        else:
-            target[path[last]] = _copy(entry.new)
-    except (KeyError, IndexError, TypeError) as error:
-        raise PathError(
-            f"cannot apply {entry.op} at {format_path(path)}: {error!r}", path=format_path(path)
-        ) from error
-    return root
+    if type(value) is dict or type(value) is list:
+        return _applied_inside(value, entry, at)
+    rule = rule_for(type(value))
+    if rule is None or rule.kind != "record":
+        raise TypeError(f"a {type(value).__name__} has no entries")
+    fields = dict(rule.fields(value))
+    if path[at] in fields:
+        fields[path[at]] = _copy(fields[path[at]])
+    return build_record(rule, _applied_inside(fields, entry, at))
+
+
+cdef object _applied_inside(object container, object entry, Py_ssize_t at):
+    key = entry.path[at]
+    if at + 1 < len(entry.path):
+        container[key] = _applied(container[key], entry, at + 1)
+    elif entry.op == "delete":
+        del container[key]
+    elif entry.op == "insert" and type(container) is list:
+        container.insert(key, _copy(entry.new))
+    else:
+        container[key] = _copy(entry.new)
+    return container
