@@ -53,8 +53,8 @@ class Change:
         What it changed.
     reads:
         What its process had read -> the versions that wrote that, ascending; empty where it was
-        there before the first commit of the log. None: the engine does not keep reads (see the
-        setting ``time_travel``).
+        there before the first commit of the log. None: the engine does not keep them (see the
+        setting ``keep_reads``).
     """
 
     version: int

@@ -22,7 +22,7 @@ from theus.errors import ConflictError, PathError, SettingsError, VersionTooOldE
 
 
 def engine_of(domain: dict[str, Any], **options: Any) -> TheusEngine:
-    return TheusEngine({"domain": domain}, time_travel=True, **options)
+    return TheusEngine({"domain": domain}, time_travel=True, keep_reads=True, **options)
 
 
 def commit(engine: TheusEngine, **fields: Any) -> int:
@@ -439,7 +439,20 @@ def test_blame_names_version_process_and_what_it_had_read() -> None:
         assert engine.blame("domain.price", at=engine.state_at(2)).process == "reprice"
 
 
-def test_blame_without_time_travel_does_not_know_the_reads() -> None:
+@pytest.mark.parametrize("at", [0, 1, 4, 9])
+def test_blame_up_to_a_version_that_the_log_does_not_have_is_refused(at: int) -> None:
+    with TheusEngine({"domain": {"n": 0}}, history=2) as engine:
+        for number in range(1, 6):
+            commit(engine, n=number)
+        if at == 4:
+            assert engine.blame("domain.n", at) is None
+            assert engine.blame("domain.n", 5).version == 5  # type: ignore[union-attr]
+            return
+        with pytest.raises(VersionTooOldError):
+            engine.blame("domain.n", at)
+
+
+def test_blame_does_not_know_reads_that_are_not_kept() -> None:
     with TheusEngine({"domain": {"price": 10.0, "rate": 0.5, "total": 0.0}}) as engine:
         engine.register(charge)
         engine.run("charge")

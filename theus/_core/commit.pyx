@@ -23,7 +23,7 @@ from theus._core.fault cimport INSTALL_OUTSIDE_LOCK, planted
 from theus._core.footprint cimport Draft, Footprint
 from theus._core.guard cimport Guard
 from theus._core.guard_keys cimport commute
-from theus._core.log cimport DeltaLog, Read, ReadSet, deep_bytes, leaf_bytes
+from theus._core.log cimport FEW, DeltaLog, Read, ReadSet, deep_bytes, leaf_bytes
 from theus._core.node cimport Node, Tomb, is_tomb, u64
 from theus._core.path cimport format_path
 from theus._core.plan cimport same_leaf
@@ -42,9 +42,10 @@ from theus.errors import StateBrokenError
 cdef list NOTHING = []
 
 cdef enum:
-    RECORD_BYTES = 48     # a commit in the log, beside its operations
-    OP_BYTES = 128
-    UNDO_BYTES = 160
+    RECORD_BYTES = 16     # a commit in the log, beside its operations
+    OP_BYTES = 84
+    UNDO_BYTES = 112
+    READS_BYTES = 184
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
@@ -100,7 +101,7 @@ cdef int install(Footprint tx) except -1:
     cdef bint collecting = theus_pause_collector() != 0
     evicted = None
     try:
-        if store.past.held:
+        if store.keep_reads:
             reads = ReadSet.__new__(ReadSet)
         with store.mutex:
             verdict = judge(tx)
@@ -314,14 +315,14 @@ cdef Py_ssize_t first_bytes(Footprint tx, ReadSet reads) except -1:
             tx.bulky = True
             size = 0
         total += OP_BYTES + size
-        if reads is not None:
+        if tx.store.past.held:
             total += UNDO_BYTES
             if op.code == OP_MOVE:
                 total += 8 * len(op.node.cur)
             elif op.code == OP_CUT:
                 total += UNDO_BYTES * len(<list>op.old)
     if reads is not None:
-        total += 64 + reads.count * sizeof(Read)
+        total += READS_BYTES + (reads.count * sizeof(Read) if reads.count > FEW else 0)
     return total
 
 

@@ -42,15 +42,13 @@ cdef object child_at(Node node, object key, u64 ver):
     return MISSING if value is NULL else <object>value
 
 
-cdef object own_key(Node node, object key, u64 ver):
-    """A segment of a path as the container knows it: lists take texts and count from the end."""
-    if node.kind != LIST:
-        return key
+cdef object place_in(object key, Py_ssize_t size):
+    """A segment of a path as a list knows it: a text is a number, negative ones count from the end."""
     if isinstance(key, str):
         if not key.lstrip("-").isdecimal():
             raise PathError(f"{key!r} is not an index of a list", path=key)
         key = int(key)
-    return key + size_at(node, ver) if type(key) is int and key < 0 else key
+    return key + size if type(key) is int and key < 0 else key
 
 
 cdef list records_between(Store store, u64 after, u64 until):
@@ -224,19 +222,22 @@ cdef class History:
     """The log of one store up to its newest version, by what its commits changed.
 
     Made in O(operations in the log). What it is asked for is exact for the versions that the log
-    has; what happened before them is not known, and is told as version 0.
+    has; what happened before them is not known, and is told as version 0. What containers had in
+    an older version follows from the newest and the operations since.
     """
 
     cdef Store store
     cdef readonly u64 first   # the first version that the log has
     cdef readonly u64 last
-    cdef Snap oldest
     cdef Snap newest
     cdef dict records         # version -> its record
     cdef dict writes          # (container, key) -> versions that wrote it, ascending
     cdef dict keys            # container -> its keys that were written
     cdef dict shapes          # container -> versions that changed which keys or how many items it has
     cdef dict born            # container -> the version that brought it
+    cdef dict replaced        # (container, key) -> what was there before each of its versions
+    cdef dict lists           # list -> (version, operation), newest first
+    cdef dict known           # (list, version) -> its items then
 
     def __init__(self, Store store not None):
         cdef list found
@@ -244,17 +245,17 @@ cdef class History:
         self.store = store
         self.newest = store.share()
         self.last = self.newest.ver
-        while store.past.held and self.oldest is None:     # until no commit comes in between
-            self.oldest = store.share_at(store.history.first - 1)
         found = [one for one in store.history.records() if one.version <= self.last]
         self.first = found[0].version if found else self.last + 1
         self.records = {record.version: record for record in found}
         self.writes, self.keys, self.shapes, self.born = {}, {}, {}, {}
+        self.replaced, self.lists, self.known = {}, {}, {}
         for record in reversed(found):
             for op in reversed((<DeltaRecord>record).ops):
                 self.index(<Op>op, (<DeltaRecord>record).version, sizes)
-        for versions in self.writes.values():
-            (<list>versions).reverse()
+        for index in (self.writes, self.replaced):
+            for entries in index.values():
+                (<list>entries).reverse()
         for versions in self.shapes.values():
             (<list>versions).reverse()
 
@@ -262,9 +263,12 @@ cdef class History:
 
     cdef int index(self, Op op, u64 ver, dict sizes) except -1:
         cdef Node node = op.node
+        if node.kind == LIST:
+            self.lists.setdefault(node, []).append((ver, op))
         if op.code == OP_TAIL or op.code == OP_CUT or op.code == OP_LIST:
             return self.index_list(op, ver, sizes)
         self.wrote(node, op.key, ver)
+        self.went(node, op.key, op.old)
         self.came(op.new, ver)
         if op.code != OP_ITEM and (
             type(op.old) is Tomb or op.code == OP_DEL or op.code == OP_MOVE or node.kind == SET
@@ -311,9 +315,67 @@ cdef class History:
             versions.append(ver)
         return 0
 
+    cdef int went(self, Node node, object key, object old) except -1:
+        """What a version replaced: of several operations on a key, the first one says it."""
+        cdef list versions = self.writes[(node, key)]
+        cdef list olds = self.replaced.setdefault((node, key), [])
+        if len(olds) == len(versions):
+            olds[len(olds) - 1] = old
+        else:
+            olds.append(old)
+        return 0
+
     cdef int came(self, object value, u64 ver) except -1:
         if type(value) is Node:
             self.born[value] = ver
+
+    # --- what was there
+
+    cdef object child(self, Node node, object key, u64 ver):
+        """What a container had under a key in a version; MISSING where there was nothing."""
+        cdef list versions, items
+        cdef Py_ssize_t at
+        if node.kind == LIST:
+            items = self.items(node, ver)
+            return items[key] if type(key) is int and 0 <= key < len(items) else MISSING
+        versions = self.writes.get((node, key))
+        at = 0 if versions is None else bisect_right(versions, ver)
+        if versions is None or at == len(versions):
+            return child_at(node, key, self.last)
+        old = self.replaced[(node, key)][at]
+        return MISSING if type(old) is Tomb else old
+
+    cdef list items(self, Node node, u64 ver):
+        """The items of a list in a version: the newest, and back by the operations since."""
+        cdef list items = self.known.get((node, ver))
+        cdef Op op
+        if items is not None:
+            return items
+        items = items_at(node, self.last)
+        for version, item in self.lists.get(node, ()):
+            if version <= ver:
+                break
+            op = <Op>item
+            if op.code == OP_ITEM:
+                items[op.key] = op.old
+            elif op.code == OP_TAIL:
+                del items[len(items) - len(<list>op.new):]
+            elif op.code == OP_CUT:
+                items += op.old
+            else:
+                items = (<list>op.old).copy()
+        self.known[(node, ver)] = items
+        return items
+
+    cdef list children(self, Node node, u64 ver):
+        """(key, container) of the containers that were directly in one."""
+        cdef list keys
+        if node.kind == LIST:
+            return [(at, item) for at, item in enumerate(self.items(node, ver)) if type(item) is Node]
+        keys = [key for key in self.keys.get(node, ()) if type(self.child(node, key, ver)) is Node]
+        keys += [key for key in keys_at(node, self.last) if (node, key) not in self.writes]
+        pairs = [(key, self.child(node, key, ver)) for key in keys]
+        return [(key, child) for key, child in pairs if type(child) is Node]
 
     # --- questions
 
@@ -346,12 +408,9 @@ cdef class History:
             found.add(self.last_of(self.writes[(node, key)], until))
         if not deep or node.tree < self.first:
             return 0
-        for child in items_at(node, until) if node.kind == LIST else [
-            child_at(node, key, until) for key in keys_at(node, until)
-        ]:
-            if type(child) is Node:
-                parents[child] = (node, None)
-                self.writers(<Node>child, parents, until, True, found)
+        for _, child in self.children(node, until):
+            parents[child] = (node, None)
+            self.writers(<Node>child, parents, until, True, found)
         return 0
 
     def last_change(self, path, u64 until):
@@ -365,8 +424,8 @@ cdef class History:
         if parts and parts[0] == "heavy":
             return self.last_of(self.writes.get((self.store.mark, parts[1])), until) if len(parts) > 1 else 0
         for at in range(len(parts)):
-            key = own_key(node, parts[at], until)
-            value = child_at(node, key, until)
+            key = parts[at] if node.kind != LIST else place_in(parts[at], len(self.items(node, until)))
+            value = self.child(node, key, until)
             if at == len(parts) - 1 or type(value) is not Node:
                 found.add(self.writer(node, key, parents, until))
             if type(value) is not Node:
@@ -386,7 +445,7 @@ cdef class History:
         if record is None:
             return None
         paths = dict.fromkeys(op.path for op in record.ops)
-        reads = None if record.reads is None or self.oldest is None else self.reads_of(record)
+        reads = None if record.reads is None else self.reads_of(record)
         return record.process, record.time, record.snapshot, list(paths), reads
 
     cdef list reads_of(self, DeltaRecord record):
@@ -412,7 +471,7 @@ cdef class History:
             path = self.place(node, parents)
             if read.what == KEY:
                 key = <object>read.key
-                child = child_at(node, key, until)
+                child = self.child(node, key, until)
                 if type(child) is Node and (child in passed or node in whole):
                     continue    # on the way to something else, or part of what is there anyway
                 path += (key,)
@@ -430,19 +489,12 @@ cdef class History:
         """Containers that a read has led to know how they were reached."""
         cdef Node node = <Node>read.node
         if read.what == KEY:
-            key = <object>read.key
-            child = child_at(node, key, until)
+            child = self.child(node, <object>read.key, until)
             if type(child) is Node:
-                parents[child] = (node, key)
-        elif node.kind == LIST and read.what == ALL:
-            for index, child in enumerate(items_at(node, until)):
-                if type(child) is Node:
-                    parents.setdefault(child, (node, index))
-        elif node.kind != LIST and read.what == ALL:
-            for key in keys_at(node, until):
-                child = child_at(node, key, until)
-                if type(child) is Node:
-                    parents.setdefault(child, (node, key))
+                parents[child] = (node, <object>read.key)
+        elif read.what == ALL:
+            for key, child in self.children(node, until):
+                parents.setdefault(child, (node, key))
         return 0
 
     cdef tuple place(self, Node node, dict parents):

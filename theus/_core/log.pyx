@@ -20,7 +20,7 @@ cdef extern from "Python.h":
     int PyUnicode_KIND(object)
 
 cdef enum:
-    LEAF = 32         # a number
+    LEAF = 28         # a number
     TEXT = 56         # an empty text, an empty list
     ENTRY = 64        # an entry of a dict, with its key
     NODE = 200        # an empty container

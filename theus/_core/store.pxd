@@ -26,6 +26,7 @@ cdef class Store:
     cdef readonly u64 ver
     cdef Node mark            # stands for `heavy` in the log
     cdef Pin past             # the oldest version of the history, where those stay readable
+    cdef bint keep_reads      # the log has what commits had read
     cdef Pin* oldest
     cdef Pin* newest
     cdef PyObject* shared

@@ -51,5 +51,6 @@ class Store:
         history_bytes: int = ...,
         version: int = 1,
         time_travel: bool = False,
+        keep_reads: bool = False,
     ) -> None: ...
     def collect(self) -> int: ...

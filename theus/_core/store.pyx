@@ -69,12 +69,14 @@ cdef class Store:
     version:
         First version.
     time_travel:
-        Keep every version of the log readable, and what each commit had read.
+        Keep every version of the log readable.
+    keep_reads:
+        Keep in the log what each commit had read.
     """
 
     def __init__(
         self, data=None, *, Py_ssize_t history=4096, Py_ssize_t history_bytes=64 << 20,
-        u64 version=1, bint time_travel=False,
+        u64 version=1, bint time_travel=False, bint keep_reads=False,
     ):
         self.root = <Node>ingest({} if data is None else dict(data), None)
         self.heavy = empty_node(MAP)
@@ -87,6 +89,7 @@ cdef class Store:
         self.latched = {}
         self.absent = Tomb.__new__(Tomb)
         self.outgoing = collections.deque()
+        self.keep_reads = keep_reads
         if time_travel:
             self.begin(&self.past)
             self.alive = 0

@@ -125,6 +125,7 @@ class EngineBase(Calls):
             history=settings.history,
             history_bytes=settings.history_bytes,
             time_travel=settings.time_travel,
+            keep_reads=settings.keep_reads,
         )
         self._hub = SignalHub()
         self._outbox = Outbox()

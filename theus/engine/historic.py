@@ -32,7 +32,7 @@ class Historic(Transacting):
             raise TypeError(f"a version is an int, got {type(version).__name__}")
         found = state_at(self._store, version) if version > 0 else None
         if found is None:
-            raise self._too_old(version)
+            raise self._too_old(version, kept=self.settings.time_travel)
         return found
 
     def diff(self, before: State | int, after: State | int | None = None) -> StateDiff:
@@ -60,14 +60,16 @@ class Historic(Transacting):
         had read, and so on; each once, newest first.
 
         `depth` bounds the steps back. Follow `Change.causes` for the graph. What processes had
-        read is kept with ``time_travel=True`` only; without, the first commit comes alone, with
+        read is kept with ``keep_reads=True`` only; without, the first commit comes alone, with
         ``reads=None``. Reads under ``isolation="snapshot"`` are not known. O(log).
         """
         parts = parse_path(path)
         if not parts:
             raise ValueError("which path? The empty one has no commit of its own")
         history = History(self._store)
-        until = history.last if at is None else self._version(at).version
+        until = history.last if at is None else at if isinstance(at, int) else at.version
+        if not history.first - 1 <= until <= history.last:
+            raise self._too_old(until, kept=True)
         return tuple(changes_of(history, history.last_change(parts, until), depth))
 
     def bisect(
@@ -103,14 +105,14 @@ class Historic(Transacting):
     def _version(self, version: State | int) -> State:
         return version if isinstance(version, State) else self.state_at(version)
 
-    def _too_old(self, version: int) -> VersionTooOldError:
+    def _too_old(self, version: int, kept: bool) -> VersionTooOldError:
         newest = self._store.ver
         if version < 1 or version > newest:
             why = f"the versions of this engine are numbered up to {newest}"
-        elif self.settings.time_travel:
+        elif kept:
             why = (
-                f"its history begins with version {self._store.history.first - 1} (settings "
-                f"`history` and `history_bytes`)"
+                f"the history of this engine begins with version {self._store.history.first - 1} "
+                f"(settings `history` and `history_bytes`)"
             )
         else:
             why = (

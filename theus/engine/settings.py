@@ -52,8 +52,9 @@ class Settings:
     history, history_bytes:
         How many commits the log of deltas keeps, and how much memory they may take, by estimate.
     time_travel:
-        Keep every version of the log readable (`state_at`, `bisect`) and what each commit had
-        read (`why`).
+        Keep every version of the log readable (`state_at`, `bisect`, `diff` of numbers).
+    keep_reads:
+        Keep in the log what each commit had read (`why`, and the reads of `blame`).
     meta_capacity:
         How many entries the meta log keeps.
     pool, pool_size, use_processes:
@@ -75,6 +76,7 @@ class Settings:
     history: int = 4096
     history_bytes: int = 64 << 20
     time_travel: bool = False
+    keep_reads: bool = False
     meta_capacity: int = 1000
     pool: str | None = None
     pool_size: int | None = _variable("THEUS_POOL_SIZE", _number, None)
