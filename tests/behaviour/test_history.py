@@ -126,7 +126,10 @@ def test_versions_are_read_by_threads_while_others_commit() -> None:
                         wrong.append((version, domain.a, domain.b))
                 engine.blame("domain.a")
                 entries = engine.diff(newest)
-                if {entry.path for entry in entries} not in ({("domain", "a"), ("domain", "b")}, set()):
+                if {entry.path for entry in entries} not in (
+                    {("domain", "a"), ("domain", "b")},
+                    set(),
+                ):
                     wrong.append(entries)
 
         done = threading.Event()
@@ -388,7 +391,8 @@ def test_a_json_patch_turns_one_version_into_the_other(changes: list[Any]) -> No
 def test_a_json_patch_spells_keys_and_values_as_json_does() -> None:
     with engine_of({"m": {}}) as engine:
         with engine.transaction() as tx:
-            tx.domain["m"].update({1: User("ann"), True: {2, 1}, None: 0.5})
+            tx.domain["m"].update({1: User("ann"), None: 0.5})
+            tx.domain["m"][True] = {2, 1}
         paths = {one["path"]: one["value"] for one in engine.diff(1).to_json_patch()}
         assert paths == {
             "/domain/m/1": [1, 2],  # 1 and True are one key

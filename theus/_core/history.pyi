@@ -1,11 +1,9 @@
 from collections.abc import Sequence
-from typing import Any, Final, final
+from typing import Any, final
 
 from theus._core.delta import DeltaEntry
 from theus._core.state import State
 from theus._core.store import Store
-
-__pyx_capi__: Final[dict[str, object]]
 
 @final
 class Difference:

@@ -11,7 +11,7 @@ that it reads. No lock is held but for taking them.
 cimport cython
 from cpython.object cimport PyObject
 from theus._core.delta cimport (
-    OP_CUT, OP_DEL, OP_DISCARD, OP_ITEM, OP_LIST, OP_MOVE, OP_TAIL, Link, Op,
+    OP_CUT, OP_DEL, OP_ITEM, OP_LIST, OP_MOVE, OP_TAIL, Link, Op,
 )
 from theus._core.freeze cimport thaw_value
 from theus._core.log cimport ALL, DEEP, KEY, SHAPE, DeltaRecord, Read, ReadSet

@@ -89,7 +89,14 @@ class Settings:
     def __post_init__(self) -> None:
         self._one_of("isolation", ISOLATION_LEVELS)
         self._one_of("contracts", CONTRACT_MODES)
-        for name in ("max_retries", "history", "history_bytes", "meta_capacity", "max_loops", "heap_mb"):
+        for name in (
+            "max_retries",
+            "history",
+            "history_bytes",
+            "meta_capacity",
+            "max_loops",
+            "heap_mb",
+        ):
             self._at_least(name, 1)
         for name in ("base_backoff_ms", "lease_ms", "write_timeout_ms", "pool_size"):
             if getattr(self, name) is not None:
