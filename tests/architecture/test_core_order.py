@@ -42,6 +42,7 @@ ORDER = (
     "apply",
     "commit",
     "state",
+    "difference",
     "history",
     "access",
     "commuting",

@@ -1,14 +1,7 @@
 from collections.abc import Sequence
 from typing import Any, final
 
-from theus._core.delta import DeltaEntry
-from theus._core.state import State
 from theus._core.store import Store
-
-@final
-class Difference:
-    def __init__(self, before: State, after: State) -> None: ...
-    def take(self) -> list[DeltaEntry]: ...
 
 @final
 class History:
@@ -30,5 +23,3 @@ class History:
         ]
         | None
     ): ...
-
-def difference(before: State, after: State) -> list[DeltaEntry]: ...

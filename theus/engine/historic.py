@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from theus._core.history import History, difference
+from theus._core.difference import difference
+from theus._core.history import History
 from theus._core.path import parse_path
 from theus._core.state import State, state_at
 from theus.engine.transacting import Transacting
