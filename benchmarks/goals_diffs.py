@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
 
 from benchmarks.harness import calls, once, race, ratio
 from benchmarks.states import store_of, tree
 from benchmarks.table import Bound, NotMeasured, goal
 from theus._core.delta import diff
+from theus._core.difference import difference
+from theus._core.state import state_at
 from theus._core.store import Store
 from theus._core.transaction import Transaction
 
@@ -43,26 +44,17 @@ def structural() -> float:
     return best["jsondiff"] / best["ours"]
 
 
-def changes_since(store: Store, version: int) -> dict[tuple[Any, ...], tuple[Any, Any]]:
-    """Path -> (value then, value now) of what commits changed since a version."""
-    found: dict[tuple[Any, ...], tuple[Any, Any]] = {}
-    for record in store.history.records(version):
-        for op in record.ops:
-            first = found.get(op.path)
-            found[op.path] = (op.old if first is None else first[0], op.new)
-    return found
-
-
 def _difference(width: int) -> Callable[[], object]:
-    """Fold the log over 10 changes in `width` x `width` leaves."""
+    """What `engine.diff` does, over 10 changes in `width` x `width` leaves."""
     store = store_of(tree(width, width))
     for number in range(50):
         _change(store, 0, number)
-    version = store.ver
+    before = state_at(store, store.ver)
     for number in range(CHANGES):
         _change(store, number, -number - 1)
-    assert len(changes_since(store, version)) == CHANGES
-    return lambda: changes_since(store, version)
+    after = state_at(store, store.ver)
+    assert len(difference(before, after)) == CHANGES
+    return lambda: difference(before, after)
 
 
 def _change(store: Store, group: int, value: int) -> None:
@@ -77,5 +69,5 @@ def _change(store: Store, group: int, value: int) -> None:
     Bound("1.0", 1.5, 3.0),
 )
 def versions() -> float:
-    """From the log of deltas, which names what changed."""
+    """The log of deltas names what changed."""
     return ratio(calls(_difference(1000), 10), calls(_difference(32), 10))

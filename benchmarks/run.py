@@ -29,6 +29,7 @@ MODULES = (
     "goals_rings",
     "goals_diffs",
     "goals_contention",
+    "goals_history",
 )
 HEAD = f"{'no':>3}  {'goal':<84}{'floor':>10}{'target':>11}{'gate':>11}{'measured':>11}  verdict"
 
