@@ -49,6 +49,11 @@ TABLE = (
     ),
     WhoMay("run text as Python", uses=("eval", "exec")),
     WhoMay("change warnings or logging of the program", uses=("logging.basicConfig",)),
+    WhoMay(
+        "ask for loggers by name",
+        allowed=("theus._logs", "theus.parallel.worker", "theus.parallel.relay"),
+        uses=("logging.getLogger",),
+    ),
 )
 
 NO_CORE = re.compile(r"^[ \t]*(?:from|c?import)[ \t]+(numpy|asyncio|yaml|click)\b", re.MULTILINE)

@@ -71,3 +71,37 @@ def test_a_module_can_be_imported_alone(module, tmp_path):
 def test_the_core_is_light(module, tmp_path):
     found = imported(f"import {module}", tmp_path)
     assert [name for name in found["loaded"] if name.split(".")[0] in FORBIDDEN] == []
+
+
+def test_what_is_logged_stays_silent_until_the_program_configures_logging():
+    done = run_isolated(
+        """
+        from theus import TheusEngine, process
+
+        @process
+        def warn(ctx):
+            ctx.log.warning("not to be seen")
+
+        engine = TheusEngine()
+        engine.run(warn)
+        import logging
+        logging.getLogger("theus.signals").error("nor this")
+        """
+    )
+    assert done.stdout + done.stderr == ""
+
+
+def test_everything_is_logged_below_theus(tmp_path):
+    names = ", ".join(name for name in EVERY)
+    done = run_isolated(
+        f"""
+        import logging
+        before = set(logging.root.manager.loggerDict)
+        import {names}
+        print(*sorted(set(logging.root.manager.loggerDict) - before))
+        """
+    )
+    ours = [name for name in done.stdout.split() if name.split(".")[0] == "theus"]
+    assert "theus" in ours
+    assert "theus.parallel" in ours
+    assert [name for name in done.stdout.split() if name.startswith(("_", "flux"))] == []

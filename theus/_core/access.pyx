@@ -195,14 +195,15 @@ cdef class Access(Footprint):
         if self.limit_ms > 0:
             elapsed = (time.monotonic() - self.started) * 1000.0
             if elapsed > self.limit_ms:
-                self.finish(FAILED)
                 who = f"process {self.process!r}" if self.process else "the transaction"
-                raise WriteTimeoutError(
+                late = WriteTimeoutError(
                     f"{who} held its writes for {elapsed:.0f} ms, longer than the "
                     f"{self.limit_ms:.0f} ms allowed; nothing was changed. Do slow work before the "
                     f"transaction, or raise `write_timeout_ms`.",
                     elapsed_ms=elapsed, limit_ms=self.limit_ms, process=self.process,
                 )
+                self.abort(FAILED, late)
+                raise late
         return 0
 
     cdef int put_path(self, tuple parts, object value) except -1:

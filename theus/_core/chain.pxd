@@ -1,16 +1,7 @@
 cimport cython
 from theus._core.conflict cimport Arbiter, Ticket
+from theus._core.counters cimport Counters
 from theus._core.footprint cimport Footprint
-
-
-@cython.final
-cdef class Counters:
-    cdef public Py_ssize_t attempts
-    cdef public Py_ssize_t retries
-    cdef public Py_ssize_t tickets
-    cdef public Py_ssize_t parked
-    cdef public Py_ssize_t max_attempts
-    cdef public Py_ssize_t failures
 
 
 @cython.final

@@ -1,17 +1,9 @@
 from typing import final
 
 from theus._core.conflict import Arbiter, Ticket
+from theus._core.counters import Counters
 from theus._core.footprint import Footprint
 from theus.errors import ConflictError
-
-@final
-class Counters:
-    attempts: int
-    retries: int
-    tickets: int
-    parked: int
-    max_attempts: int
-    failures: int
 
 @final
 class RetryPolicy:
@@ -24,7 +16,12 @@ class RetryPolicy:
     @property
     def base_backoff_ms(self) -> float: ...
     def __init__(
-        self, arbiter: Arbiter, *, max_retries: int = 5, base_backoff_ms: float = 2.0
+        self,
+        arbiter: Arbiter,
+        counters: Counters,
+        *,
+        max_retries: int = 5,
+        base_backoff_ms: float = 2.0,
     ) -> None: ...
 
 @final

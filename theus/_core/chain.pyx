@@ -2,15 +2,11 @@
 
 cimport cython
 from theus._core.conflict cimport Arbiter
+from theus._core.counters cimport Counters
 from theus._core.footprint cimport Footprint
 
 from theus._core.conflict import backoff_ms
 from theus.errors import RetryLimitError
-
-
-@cython.final
-cdef class Counters:
-    """Running totals: commits are counted by the store, these by the runner."""
 
 
 @cython.final
@@ -21,15 +17,20 @@ cdef class RetryPolicy:
     ----------
     arbiter:
         Where they queue for a ticket.
+    counters:
+        What counts their attempts.
     max_retries:
         Failures before a chain takes one.
     base_backoff_ms:
         Wait after the first failure; never more than four times what the process itself takes.
     """
 
-    def __init__(self, Arbiter arbiter not None, *, Py_ssize_t max_retries=5, double base_backoff_ms=2.0):
+    def __init__(
+        self, Arbiter arbiter not None, Counters counters not None, *, Py_ssize_t max_retries=5,
+        double base_backoff_ms=2.0,
+    ):
         self.arbiter = arbiter
-        self.counters = Counters()
+        self.counters = counters
         self.max_retries = max_retries
         self.base_backoff_ms = base_backoff_ms
 

@@ -14,6 +14,9 @@ cdef class Hub:
     cdef readonly Py_ssize_t capacity
     cdef readonly Py_ssize_t subscribers
     cdef readonly uint64_t sequence
+    cdef readonly uint64_t published
+    cdef uint64_t told            # messages lost by receivers that know it
+    cdef readonly uint64_t refused
     cdef readonly bint closed
     @cython.final
     cdef int put(self, object message) noexcept

@@ -96,7 +96,10 @@ cdef class Hub:
         cdef Py_ssize_t at = <Py_ssize_t>(self.sequence & self.mask)
         cdef PyObject* slots = <PyObject*>self.slots
         cdef PyObject* replaced
-        if self.listeners == 0 or self.closed or PyList_GET_SIZE(slots) == 0:
+        if self.closed or PyList_GET_SIZE(slots) == 0:
+            return 0
+        self.published += 1
+        if self.listeners == 0:
             return 0
         replaced = PyList_GET_ITEM(slots, at)
         hold(<PyObject*>message)
@@ -123,6 +126,7 @@ cdef class Hub:
             if box.offer(message, topic):
                 reached += 1
             else:
+                self.refused += 1
                 refused.append(topic)
         self.put(message)
         return reached
@@ -231,9 +235,12 @@ cdef class Hub:
         """
         cdef list refused = []
         cdef dict signals = sent.signals
-        if sent.delivered or not signals or not self.subscribers or self.closed:
+        if sent.delivered or not signals or self.closed:
             return
         sent.delivered = True
+        if not self.subscribers:
+            self.published += <uint64_t>len(signals)
+            return
         for topic, payload in signals.items():
             message = make_signal(<str>topic, payload, sent.version, sent.process)
             if self.mailboxes is None:
@@ -256,6 +263,16 @@ cdef class Hub:
             f"all; {', '.join(map(str, topics))}).{done}",
             topics=topics, refused=len(refused), version=version,
         )
+
+    @property
+    def dropped(self):
+        """How many messages receivers have lost; those of receivers without topics and policy
+        count when they next receive or close."""
+        cdef Mailbox box
+        cdef uint64_t lost = self.told
+        for box in self.mailboxes or ():
+            lost += box.lost
+        return lost
 
     @property
     def crowded(self):

@@ -127,6 +127,8 @@ cdef int install(Footprint tx) except -1:
         return FENCED
     if verdict != IDLE:
         tx.refused = True
+        if store.counters is not None:
+            store.counters.abort("conflict")
         raise conflict_error(tx, tx.ver if verdict == STALE else tx.asserted, verdict == FORGOTTEN)
     release(tx)
     return DONE
@@ -189,7 +191,6 @@ cdef int judge(Footprint tx) except -1:
     if verdict == FRESH and is_stale(tx):
         verdict = STALE
     if verdict != FRESH:
-        store.conflicts += 1
         return verdict
     if compute(tx):
         drop_idle(tx)

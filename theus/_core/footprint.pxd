@@ -100,6 +100,7 @@ cdef class Footprint:
     cdef int give_reads(self, ReadSet reads) noexcept
     cdef int keep_more(self, object guard) except -1
     cdef int finish(self, int status) except -1
+    cdef int abort(self, int status, object error) except -1
     cdef int ended(self) except -1
     cdef int settle_lone(self) except -1
     cdef Draft find_draft(self, Node node)

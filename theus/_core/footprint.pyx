@@ -187,6 +187,14 @@ cdef class Footprint:
             self.outbox_log.close(STATUS_NAMES[status])
         return 0
 
+    cdef int abort(self, int status, object error) except -1:
+        """End without effect on the state; why is counted, a refused commit was already."""
+        if self.status == ACTIVE:
+            if not self.refused and self.store.counters is not None:
+                self.store.counters.ended_by(error)
+            self.finish(status)
+        return 0
+
     cdef int ended(self) except -1:
         raise TransactionStateError(
             f"this transaction{self.label()} has ended ({STATUS_NAMES[self.status]}); what was read "

@@ -14,7 +14,7 @@ _Kwargs: TypeAlias = dict[str, Any]
 @disjoint_base
 class Hooks:
     before: Callable[[Transaction, Spec, _Args, _Kwargs], object] | None
-    discard: Callable[[Transaction], object] | None
+    discard: Callable[[Transaction, BaseException], object] | None
     check: Callable[[Transaction, Spec | None], object] | None
     publish: Callable[[Outgoing | None], bool]
     backpressure: Callable[[Outgoing | None], object]

@@ -5,7 +5,8 @@ cdef class Hooks:
     """What the runner needs from the engine. All are callables unless said otherwise.
 
     before(tx, spec, args, kwargs): before the body of each attempt (audit of inputs); None: nothing.
-    discard(tx): an attempt ended without effect; None: nothing.
+    discard(tx, error): an attempt lost to another commit, or a transaction without a process could
+        not be committed; None: nothing.
     check(tx, spec): everything between the body and the install (contract, audit, schema);
         None: nothing to check.
     publish(sent) -> bool: hand out what commits left in `Store.outgoing`, in order (outbox, signals);

@@ -29,11 +29,11 @@ from theus._core.view cimport View
 
 import _thread
 import collections
-import logging
 import os
 import time
 
 from theus._core.pattern import pattern_keys
+from theus._logs import logger
 from theus.errors import PathError, SettingsError
 
 cdef enum Policy:
@@ -45,7 +45,7 @@ cdef enum Policy:
 POLICIES = {"drop_oldest": DROP_OLDEST, "block": BLOCK, "coalesce": COALESCE, "error": REFUSE}
 LONGEST_WAIT = 24 * 3600.0
 
-log = logging.getLogger("theus.signals")
+log = logger("signals")
 
 
 @cython.final

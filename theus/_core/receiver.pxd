@@ -19,6 +19,8 @@ cdef class Receiver:
     @cython.final
     cdef bint ready(self) except -1
     @cython.final
+    cdef uint64_t find_lost(self) except? 7
+    @cython.final
     cdef int check(self) except -1
     @cython.final
     cdef object take(self)

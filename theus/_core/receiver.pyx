@@ -88,20 +88,28 @@ cdef class Receiver:
         return False
 
     @cython.final
-    cdef int check(self) except -1:
-        """Raise once for what was lost since the last look."""
+    cdef uint64_t find_lost(self) except? 7:
+        """How many messages were lost since the last look; counts them."""
         cdef uint64_t lost = 0
         if self.box is not None:
             lost = self.box.lost
             self.box.lost = 0
-        elif PyList_GET_SIZE(<PyObject*>self.hub.slots) == 0:
-            raise SignalClosedError("the hub has been garbage collected")
         elif self.behind() > <uint64_t>self.capacity:
             lost = self.behind() - <uint64_t>self.capacity
             self.at += lost
+        self.lost += lost
+        self.hub.told += lost
+        return lost
+
+    @cython.final
+    cdef int check(self) except -1:
+        """Raise once for what was lost since the last look."""
+        cdef uint64_t lost
+        if self.box is None and PyList_GET_SIZE(<PyObject*>self.hub.slots) == 0:
+            raise SignalClosedError("the hub has been garbage collected")
+        lost = self.find_lost()
         if lost == 0:
             return 0
-        self.lost += lost
         raise SignalLaggedError(
             f"this receiver was too slow: it missed {lost} signals (it may be {self.capacity} "
             "behind) and goes on with the oldest kept",
@@ -280,6 +288,7 @@ cdef class Receiver:
     def close(self):
         """Unsubscribe. Calls that wait on this receiver raise `SignalClosedError`."""
         if not self.left and self.hub is not None:
+            self.find_lost()
             self.left = True
             self.hub.leave(self.box)
 

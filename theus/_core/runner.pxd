@@ -1,6 +1,7 @@
 cimport cython
-from theus._core.chain cimport Chain, Counters, RetryPolicy
+from theus._core.chain cimport Chain, RetryPolicy
 from theus._core.context cimport ProcessContext, Spec
+from theus._core.counters cimport Counters
 from theus._core.hooks cimport Hooks
 from theus._core.store cimport Store
 from theus._core.transaction cimport Transaction

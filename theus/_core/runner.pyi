@@ -1,7 +1,8 @@
 from typing import Any, TypeAlias, final
 
-from theus._core.chain import Chain, Counters, RetryPolicy
+from theus._core.chain import Chain, RetryPolicy
 from theus._core.context import Spec
+from theus._core.counters import Counters
 from theus._core.hooks import Hooks
 from theus._core.store import Store
 from theus._core.transaction import Transaction

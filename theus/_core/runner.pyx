@@ -179,16 +179,16 @@ cdef class Runner:
             chain.close()
             raise
         finally:
-            tx.fail()
-        if self.hooks.discard is not None:
-            self.hooks.discard(tx)
+            tx.fail(error)
+            if self.hooks.discard is not None:
+                self.hooks.discard(tx, error)
         return chain
 
     cdef object broke(self, Spec spec, Transaction tx, Chain chain, error):
         """A body or a check raised: end the attempt and the chain; returns what to raise."""
         if chain is not None:
             chain.close()
-        tx.fail()
+        tx.fail(error)
         self.counters.failures += 1
         if self.hooks.failed is not None:
             self.hooks.failed(tx, spec, error)
@@ -242,7 +242,6 @@ cdef class Runner:
     cdef int wait_install(self, Transaction tx) except -1:
         """The commit met a fence: wait for its holder, then try the same commit again."""
         while True:
-            self.counters.parked += 1
             fence = self.policy.arbiter.holder
             if fence is not None:
                 self.hooks.park(self.policy.arbiter, fence)
@@ -252,7 +251,6 @@ cdef class Runner:
     async def wait_install_async(self, Transaction tx not None):
         """The same without blocking the loop."""
         while True:
-            self.counters.parked += 1
             fence = self.policy.arbiter.holder
             if fence is not None:
                 await self.hooks.park_async(self.policy.arbiter, fence)
@@ -399,10 +397,10 @@ cdef class Runner:
                 self.hooks.check(tx, None)
             if not tx.install():
                 self.wait_install(tx)
-        except BaseException:
-            tx.fail()
+        except BaseException as error:
+            tx.fail(error)
             if self.hooks.discard is not None:
-                self.hooks.discard(tx)
+                self.hooks.discard(tx, error)
             raise
         if tx.effects is not None or self.store.outgoing:
             pressed = self.hooks.publish(tx.effects)

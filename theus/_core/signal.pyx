@@ -166,8 +166,7 @@ cdef str text_of(str topic, object payload):
             return f"{topic}:{set(payload)}"
         return f"{topic}:{plain_of(payload) if is_held(payload) else thaw_value(payload, 0)}"
     except Exception:
-        import logging
+        from theus._logs import logger
 
-        log = logging.getLogger("theus.signals")
-        log.exception("the payload of signal %r has no text; its type is sent instead", topic)
+        logger("signals").exception("the payload of signal %r has no text; its type is sent instead", topic)
         return f"{topic}:<{payload.__class__.__name__}>"

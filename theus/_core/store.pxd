@@ -1,5 +1,6 @@
 cimport cython
 from cpython.object cimport PyObject
+from theus._core.counters cimport Counters
 from theus._core.log cimport DeltaLog
 from theus._core.node cimport Era, Node, Undo, u64
 
@@ -49,8 +50,8 @@ cdef class Store:
     cdef object state_ref
     cdef object absent
     cdef readonly object outgoing
+    cdef public Counters counters     # of the engine; None: nobody counts
     cdef readonly u64 commits
-    cdef readonly u64 conflicts
     cdef readonly Py_ssize_t alive
     cdef void begin(self, Pin* pin) noexcept
     cdef Snap share(self)

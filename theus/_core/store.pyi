@@ -3,6 +3,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, final
 
 from theus._core.conflict import Ticket
+from theus._core.counters import Counters
 from theus._core.freeze import RESERVED as RESERVED
 from theus._core.log import DeltaLog
 from theus._core.node import Node
@@ -25,6 +26,7 @@ class Store:
     meta: Ring | None
     outbox: Callable[[], OutboxCollector] | None
     report: Callable[[TheusError], object] | None
+    counters: Counters | None
     @property
     def root(self) -> Node: ...
     @property
@@ -38,9 +40,9 @@ class Store:
     @property
     def commits(self) -> int: ...
     @property
-    def conflicts(self) -> int: ...
-    @property
     def alive(self) -> int: ...
+    @property
+    def lag(self) -> int: ...
     @property
     def undo_records(self) -> int: ...
     def __init__(

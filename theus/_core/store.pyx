@@ -372,6 +372,19 @@ cdef class Store:
         return self.log_end - self.log_at
 
     @property
+    def lag(self):
+        """How many versions the oldest living snapshot is behind the newest one."""
+        cdef Pin* pin
+        cdef u64 behind = 0
+        with self.mutex:
+            pin = self.oldest
+            if pin is &self.past:
+                pin = pin.next
+            if pin is not NULL:
+                behind = self.ver - pin.ver
+        return behind
+
+    @property
     def undo_records(self):
         """Undo records and eras that are kept now."""
         return self.log_end - self.log_at

@@ -238,19 +238,20 @@ cdef class Transaction(Commuting):
         try:
             self.prepare()
             self.install()
-        except BaseException:
-            self.fail()
+        except BaseException as error:
+            self.fail(error)
             raise
 
-    def rollback(self):
-        """Discard everything. Safe to call again, and after a failed commit."""
-        if self.status == ACTIVE:
-            self.finish(ROLLED_BACK)
+    def rollback(self, error=None):
+        """Discard everything, because of an error if one is given.
 
-    def fail(self):
+        Safe to call again, and after a failed commit.
+        """
+        self.abort(ROLLED_BACK, error)
+
+    def fail(self, error not None):
         """End after an error, without effect on the state."""
-        if self.status == ACTIVE:
-            self.finish(FAILED)
+        self.abort(FAILED, error)
 
     @property
     def active(self):
@@ -264,7 +265,7 @@ cdef class Transaction(Commuting):
 
     def __exit__(self, kind, error, trace):
         if kind is not None:
-            self.rollback()
+            self.abort(ROLLED_BACK, error)
         elif self.status == ACTIVE:
             self.commit()
         return False

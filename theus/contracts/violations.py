@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from theus._logs import logger
 from theus.errors import TheusError
 
 __all__ = ["Violation", "Violations"]
 
-log = logging.getLogger("theus.contracts")
+log = logger("contracts")
 
 CAPACITY = 1000
 

@@ -49,7 +49,7 @@ class Attempt:
         assert tx is not None
         if error is not None:
             self.done = True
-            tx.rollback()
+            tx.rollback(error)
             return False
         if not tx.active:
             self.done = True
@@ -57,12 +57,16 @@ class Attempt:
         try:
             tx.prepare()
             self._owner.check(tx)
-        except BaseException:
-            self.done = True
-            tx.fail()
+        except BaseException as refusal:
+            self._fail(tx, refusal)
             raise
         self.install()
         return False
+
+    def _fail(self, tx: Transaction, error: BaseException) -> None:
+        self.done = True
+        tx.fail(error)
+        self._owner.discarded(tx, error)
 
     def install(self) -> None:
         """Try the commit: done, a conflict, or (on the thread of a loop) to be tried again."""
@@ -78,9 +82,8 @@ class Attempt:
         except ConflictError as conflict:
             self.conflict = conflict
             return
-        except BaseException:
-            self.done = True
-            tx.fail()
+        except BaseException as failure:
+            self._fail(tx, failure)
             raise
         self.done = True
         self.pressed = self._owner.published(tx, wait=not self._awaited)
@@ -109,6 +112,10 @@ class Attempts:
         """The commit met the fence of another: wait for it."""
         self._engine._runner.wait_for(tx)
 
+    def discarded(self, tx: Transaction, error: BaseException) -> None:
+        """The attempt had no effect."""
+        self._engine._pipeline.discard(tx, error)
+
     def published(self, tx: Transaction, *, wait: bool) -> bool:
         """The commit is visible; whether it has still to wait for receivers of its signals."""
         pipeline = self._engine._pipeline
@@ -124,8 +131,8 @@ class Attempts:
         if attempt.done or attempt.conflict is None or attempt.tx is None:
             return False
         chain.lost(attempt.tx, attempt.conflict, 0.0)
-        attempt.tx.fail()
-        self._engine._pipeline.discard(attempt.tx)
+        attempt.tx.fail(attempt.conflict)
+        self.discarded(attempt.tx, attempt.conflict)
         return True
 
     def __iter__(self) -> Iterator[Attempt]:

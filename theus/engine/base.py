@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from theus._core.ring import Ring
 from theus._core.runner import Runner
 from theus._core.state import State, state_of
 from theus._core.store import Store
+from theus._logs import logger
 from theus.context.base import zones_of
 from theus.context.locking import LockManager
 from theus.context.updates import FunctionResult, StateUpdate
@@ -25,6 +25,7 @@ from theus.contracts.violations import Violations
 from theus.engine.commit import AuditParticipant, Pipeline, SchemaParticipant
 from theus.engine.dispatch import Dispatcher
 from theus.engine.lanes import Lanes
+from theus.engine.measures import make_counters, measure
 from theus.engine.registry import ProcessRegistry
 from theus.engine.settings import Settings
 from theus.engine.updates import apply_update
@@ -33,6 +34,7 @@ from theus.outbox import Outbox, OutboxCollector
 from theus.signals import SignalHub
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Sequence
 
     from theus.audit import AuditSystem
@@ -66,7 +68,7 @@ class _Services:
 
     @staticmethod
     def logger(name: str) -> logging.Logger:
-        return logging.getLogger(f"theus.process.{name}")
+        return logger(f"process.{name}")
 
     @staticmethod
     def heavy(guard: Any) -> Any:
@@ -131,8 +133,10 @@ class EngineBase(Calls):
         self._outbox = Outbox()
         self._store.hub = self._hub
         self._store.outbox = _collector
+        self._store.counters = self._counters = make_counters()
+        self._lanes = Lanes(self._counters.waited)
         self._store.meta = Ring(settings.meta_capacity)
-        self._pipeline = Pipeline(self._store, self._outbox, self._hub)
+        self._pipeline = Pipeline(self._store, self._outbox, self._hub, self._lanes.timed)
         self._violations = Violations()
         self._store.report = self._violations.note
 
@@ -141,9 +145,10 @@ class EngineBase(Calls):
         retries, backoff = settings.max_retries, settings.base_backoff_ms
         self._arbiter = Arbiter(self._store, settings.lease_ms / 1000.0)
         self._conflicts = ConflictManager(retries, backoff, lease_ms=settings.lease_ms)
-        self._lanes = Lanes()
         self._hooks = self._make_hooks()
-        policy = RetryPolicy(self._arbiter, max_retries=retries, base_backoff_ms=backoff)
+        policy = RetryPolicy(
+            self._arbiter, self._counters, max_retries=retries, base_backoff_ms=backoff
+        )
         self._runner = Runner(self._store, policy, self._hooks)
         self._dispatcher = Dispatcher(settings)
         self._registry = ProcessRegistry(settings, _Services, self._violations.note)
@@ -226,25 +231,11 @@ class EngineBase(Calls):
         )
 
     def stats(self) -> dict[str, Any]:
-        """Counters: commits, conflicts, retries, what is alive. One look, no lock."""
-        store, counters = self._store, self._runner.counters
-        return {
-            "version": store.ver,
-            "commits": store.commits,
-            "conflicts": store.conflicts,
-            "attempts": counters.attempts,
-            "retries": counters.retries,
-            "max_attempts": max(counters.max_attempts, min(1, counters.attempts)),
-            "failures": counters.failures,
-            "tickets": counters.tickets,
-            "parked": counters.parked,
-            "waiting": self._arbiter.waiting,
-            "snapshots_alive": store.alive,
-            "undo_records": store.undo_records,
-            "history": len(store.history),
-            "history_bytes": store.history.bytes,
-            "outbox_pending": len(self._outbox),
-        }
+        """The metrics of this engine, as plain numbers: what it has done and what it holds.
+
+        docs/observability.md explains each; `theus.metrics` writes them for Prometheus.
+        """
+        return measure(self)
 
     def collect(self) -> int:
         """Prune undo records that nobody needs, all of them now; returns how many are left."""

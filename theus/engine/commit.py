@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from theus._core.path import format_path
@@ -38,7 +39,7 @@ class Participant(Protocol):
     def publish(self, tx: Transaction, spec: Spec | None) -> None:
         """The commit is visible. May not fail."""
 
-    def discard(self, tx: Transaction) -> None:
+    def discard(self, tx: Transaction, error: BaseException) -> None:
         """The attempt had no effect. May not fail."""
 
 
@@ -64,7 +65,7 @@ class SchemaParticipant:
     def publish(self, tx: Transaction, spec: Spec | None) -> None:
         """Nothing to do."""
 
-    def discard(self, tx: Transaction) -> None:
+    def discard(self, tx: Transaction, error: BaseException) -> None:
         """Nothing to do."""
 
 
@@ -93,7 +94,7 @@ class AuditParticipant:
         if spec is not None:
             self._validator.system.log_success(spec.name)
 
-    def discard(self, tx: Transaction) -> None:
+    def discard(self, tx: Transaction, error: BaseException) -> None:
         if tx.extra is not None:
             tx.extra.discard()
 
@@ -133,8 +134,15 @@ class Pipeline:
     leave in the order of versions, held while they are queued, not while they are delivered.
     """
 
-    def __init__(self, store: Store, outbox: Outbox, hub: SignalHub) -> None:
+    def __init__(
+        self,
+        store: Store,
+        outbox: Outbox,
+        hub: SignalHub,
+        timed: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
         self._store = store
+        self._timed = timed
         self._outbox = outbox
         self._hub = hub
         self._order = threading.RLock()
@@ -170,10 +178,10 @@ class Pipeline:
         for item in self.participants:
             item.publish(tx, spec)
 
-    def discard(self, tx: Transaction) -> None:
+    def discard(self, tx: Transaction, error: BaseException) -> None:
         """Tell everyone that an attempt had no effect."""
         for item in reversed(self.participants):
-            item.discard(tx)
+            item.discard(tx, error)
 
     def hand_out(self, sent: Outgoing | None) -> bool:
         """Messages and signals of finished commits, in the order of their versions, once.
@@ -202,11 +210,15 @@ class Pipeline:
 
     def make_room(self) -> None:
         """Wait for receivers that are full and want publishers to wait; see `SignalHub`."""
-        self._hub.make_room()
+        if self._hub.crowded:
+            with self._timed("receivers"):
+                self._hub.make_room()
 
     async def make_room_async(self) -> None:
         """The same without blocking the loop."""
-        await self._hub.make_room_async()
+        if self._hub.crowded:
+            with self._timed("receivers"):
+                await self._hub.make_room_async()
 
     def complain(self, sent: Outgoing | None) -> None:
         """Raise SignalFullError for what receivers refused of a commit, which is done."""

@@ -54,6 +54,11 @@ class Dispatcher:
                 self._pool.start()
             return self._pool
 
+    @property
+    def started(self) -> PoolBackend | None:
+        """The pool, if it was started and not ended."""
+        return self._pool
+
     def close(self) -> None:
         """End the workers."""
         with self._lock:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from theus.engine.threads import Threads
@@ -23,10 +24,14 @@ def in_event_loop() -> bool:
 
 
 class Lanes:
-    """Threads for sync bodies, and the ways of waiting. Thread-safe."""
+    """Threads for sync bodies, and the ways of waiting. Thread-safe.
 
-    def __init__(self, name: str = "theus") -> None:
+    `waited(reason, seconds)` is told of every wait.
+    """
+
+    def __init__(self, waited: Callable[[str, float], object], name: str = "theus") -> None:
         self._threads = Threads(name)
+        self._waited = waited
 
     def thread(self, call: Callable[[], Any]) -> Awaitable[Any]:
         """Run `call` in a thread, with the context variables of the caller."""
@@ -54,18 +59,26 @@ class Lanes:
         """Wait for running bodies and end the threads."""
         self._threads.close()
 
-    @staticmethod
-    def sleep(milliseconds: float) -> None:
+    @contextmanager
+    def timed(self, reason: str) -> Iterator[None]:
+        """Count the wait in the block, however it ends."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._waited(reason, time.monotonic() - start)
+
+    def sleep(self, milliseconds: float) -> None:
         """Back off on the caller's thread."""
-        time.sleep(milliseconds / 1000.0)
+        with self.timed("backoff"):
+            time.sleep(milliseconds / 1000.0)
 
-    @staticmethod
-    def sleep_async(milliseconds: float) -> Awaitable[None]:
+    async def sleep_async(self, milliseconds: float) -> None:
         """Back off on the loop."""
-        return asyncio.sleep(milliseconds / 1000.0)
+        with self.timed("backoff"):
+            await asyncio.sleep(milliseconds / 1000.0)
 
-    @staticmethod
-    def park(arbiter: Any, ticket: Any) -> None:
+    def park(self, arbiter: Any, ticket: Any) -> None:
         """Wait until the ticket's state changes or its holder's lease is over.
 
         Raises SystemBusyError on the thread of an event loop instead of blocking it.
@@ -78,10 +91,10 @@ class Lanes:
                 wait_ms=max(0.0, (ticket.deadline - time.monotonic()) * 1000.0),
             )
         changed = threading.Event()
-        changed.wait(arbiter.watch(ticket, changed.set))
+        with self.timed("priority"):
+            changed.wait(arbiter.watch(ticket, changed.set))
 
-    @staticmethod
-    async def park_async(arbiter: Any, ticket: Any) -> None:
+    async def park_async(self, arbiter: Any, ticket: Any) -> None:
         """As `park`, without blocking the loop."""
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
@@ -93,6 +106,7 @@ class Lanes:
         left = arbiter.watch(ticket, wake)
         handle = loop.call_later(left, changed.set)
         try:
-            await changed.wait()
+            with self.timed("priority"):
+                await changed.wait()
         finally:
             handle.cancel()

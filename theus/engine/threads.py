@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextvars
-import logging
 import os
 import queue
 import threading
@@ -17,11 +16,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from theus._logs import logger
 from theus.errors import EngineClosedError
 
 __all__ = ["Threads"]
 
-logger = logging.getLogger("theus.engine")
+_log = logger("engine")
 
 
 class _Job(NamedTuple):
@@ -138,7 +138,7 @@ def _report(future: asyncio.Future[Any], tell: Callable[..., Any], *value: Any) 
     try:
         future.get_loop().call_soon_threadsafe(_settle, future, tell, *value)
     except RuntimeError:
-        logger.debug("a call in a thread ended after its event loop was closed")
+        _log.debug("a call in a thread ended after its event loop was closed")
 
 
 def _settle(future: asyncio.Future[Any], tell: Callable[..., Any], *value: Any) -> None:

@@ -119,12 +119,11 @@ class Transacting(EngineBase):
         try:
             tx.update(data=data, heavy=heavy, signal=signal)
             self._runner.commit(tx)
-        except ConflictError:
-            if self.settings.strict_cas:
+        except BaseException as error:
+            tx.rollback(error)
+            if isinstance(error, ConflictError) and self.settings.strict_cas:
                 return self.state
             raise
-        finally:
-            tx.rollback()
         return None
 
     def _refuse_busy(self, requester: str | None) -> None:

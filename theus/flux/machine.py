@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from threading import Lock
 from typing import Final
 
+from theus._logs import logger
 from theus.errors import ReentryError
 
 __all__ = ["FSMState", "Observer", "StateMachine"]
 
-_log = logging.getLogger("theus.flux")
+_log = logger("flux")
 
 
 class FSMState(Enum):

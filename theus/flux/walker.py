@@ -8,11 +8,11 @@ awaiting and simulating cannot disagree about them.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from theus._logs import logger
 from theus._yaml import Position
 from theus.errors import SafetyTripError
 from theus.flux.expressions import Expression
@@ -21,7 +21,7 @@ from theus.flux.syntax import Body, Step, Template, Workflow
 
 __all__ = ["Action", "Budget", "Call", "Group", "Run", "Walk", "walk_body", "walk_workflow"]
 
-_log = logging.getLogger("theus.flux")
+_log = logger("flux")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ Names are resolved on first use; importing this package alone loads neither nump
 
 from __future__ import annotations
 
-import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,6 @@ __all__ = [
     "scan_zombies",
 ]
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until configured
 
 _HOME = {
     "BufferDescriptor": "descriptor",

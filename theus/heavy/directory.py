@@ -6,17 +6,17 @@ segments are removed.
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
 import tempfile
 from pathlib import Path
 
+from theus._logs import logger
 from theus.errors import HeavyZoneError
 
 __all__ = ["default_directory", "prepare_directory"]
 
-_log = logging.getLogger("theus.heavy")
+_log = logger("heavy")
 
 
 def prepare_directory(path: str | os.PathLike[str]) -> Path:

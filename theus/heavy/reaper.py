@@ -9,13 +9,13 @@ inode and user are the recorded ones. Two scans cannot meet: the lock decides.
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from theus._logs import logger
 from theus.heavy.directory import default_directory, prepare_directory
 from theus.heavy.identity import Identity, Life, current_identity, life_of
 from theus.heavy.records import Entry, Ledger, read_ledger
@@ -23,7 +23,7 @@ from theus.heavy.segment import SegmentFacts, probe, remove
 
 __all__ = ["ScanReport", "scan_directory", "scan_zombies"]
 
-_log = logging.getLogger("theus.heavy")
+_log = logger("heavy")
 _CLOCK_SLACK_NS = 50_000_000  # the file system's clock may lag behind by some ticks
 
 

@@ -9,7 +9,6 @@ writers. When the owner is gone, the kernel drops the lock and the next scan
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import threading
 import time
@@ -17,6 +16,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+from theus._logs import logger
 from theus._version import __version__
 from theus.errors import HeavyZoneError
 from theus.heavy.directory import default_directory, prepare_directory
@@ -27,7 +27,7 @@ from theus.heavy.records import FORMAT, Entry, encode_line
 
 __all__ = ["MemoryRegistry"]
 
-_log = logging.getLogger("theus.heavy")
+_log = logger("heavy")
 _COMPACT_LINES = 1024
 _TRIES = 100
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self, final
 
 from theus._core.pattern import CAN_READ, Position, check, compile_patterns, pattern_keys
+from theus._logs import logger
 from theus.errors import SignalClosedError, SignalLaggedError
 from theus.signals import Signal, SignalHub, SignalReceiver
 
@@ -17,7 +17,7 @@ __all__ = ["SignalBus", "Subscription"]
 
 Handler = Callable[[Signal], object]
 
-_log = logging.getLogger("theus.orchestrator")
+_log = logger("orchestrator")
 _END: Final = "."  # no level of a topic is named so; it closes patterns and topics
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, final
 
+from theus._logs import logger
 from theus.errors import SettingsError, TransitionError
 
 __all__ = ["StateMachine", "Transition"]
 
-_log = logging.getLogger("theus.orchestrator")
+_log = logger("orchestrator")
 
 
 class Transition(NamedTuple):

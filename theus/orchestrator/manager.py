@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, final
 
+from theus._logs import logger
 from theus.errors import EngineClosedError, SettingsError, TransitionError
 from theus.interfaces import IEngine, IScheduler
 from theus.orchestrator.bus import SignalBus, Subscription
@@ -21,7 +21,7 @@ from theus.signals import Signal
 
 __all__ = ["Failure", "WorkflowManager"]
 
-_log = logging.getLogger("theus.orchestrator")
+_log = logger("orchestrator")
 
 
 class Failure(NamedTuple):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from time import monotonic
 
+from theus._logs import logger
 from theus.errors import OutboxError
 
 __all__ = ["Relay"]
 
-log = logging.getLogger("theus.outbox")
+log = logger("outbox")
 
 
 class Relay:

@@ -7,13 +7,16 @@ commits what comes back.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
+from theus._logs import logger
 from theus.errors import ContextError
 from theus.parallel.views import MappingView, Reach
+
+if TYPE_CHECKING:
+    import logging
 
 __all__ = ["OutboxCollector", "ParallelContext", "SignalCollector"]
 
@@ -168,7 +171,7 @@ class ParallelContext:
     def log(self) -> logging.Logger:
         """A logger that knows the process; its records reach the parent's handlers."""
         name = f".{self.process}" if self.process else ""
-        return logging.getLogger(f"theus.process{name}")
+        return logger(f"process{name}")
 
     @property
     def deadline(self) -> float | None:

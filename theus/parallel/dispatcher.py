@@ -26,7 +26,6 @@ block, never while a future is completed or anything of the program's is called.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import select
 import threading
@@ -38,6 +37,7 @@ from multiprocessing import process as mp_process
 from multiprocessing.util import Finalize
 from typing import Any, final
 
+from theus._logs import logger
 from theus.errors import ParallelError, PoolClosedError, TaskTimeoutError, WorkerDiedError
 from theus.parallel.crew import Crew, Handed, Plan
 from theus.parallel.handle import NEVER
@@ -46,7 +46,7 @@ from theus.parallel.task import Task, settle
 
 __all__ = ["Dispatcher"]
 
-_log = logging.getLogger("theus.parallel")
+_log = logger("parallel")
 _ATTEMPTS = 2
 _START_FAILURES = 5
 

@@ -5,7 +5,6 @@ The probe makes one, loads in it what a worker needs, and closes it.
 
 from __future__ import annotations
 
-import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,9 @@ __all__ = ["INTERPRETERS_SUPPORTED", "interpreters_problem", "interpreters_suppo
 if TYPE_CHECKING:
     INTERPRETERS_SUPPORTED: bool
 
-_log = logging.getLogger("theus.parallel")
+from theus._logs import logger
+
+_log = logger("parallel")
 _NEEDED = ("pickle", "theus.parallel.run")
 
 

@@ -18,6 +18,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+from theus._logs import logger
 from theus.parallel.channel import Inbox, Kind, Outlet
 from theus.parallel.lifeline import die_with
 from theus.parallel.parcel import Job, Outcome, pack_outcome, unpack
@@ -26,7 +27,7 @@ from theus.parallel.run import run
 
 __all__ = ["Setup", "find_variable", "main"]
 
-_log = logging.getLogger("theus.parallel")
+_log = logger("parallel")
 
 
 class Setup(NamedTuple):

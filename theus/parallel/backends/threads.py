@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import logging
 import os
 import threading
 from collections import deque
@@ -14,6 +13,7 @@ from concurrent.futures import wait as wait_for
 from types import TracebackType
 from typing import Any, NamedTuple, Self, final
 
+from theus._logs import logger
 from theus.errors import ParallelError, PoolClosedError, TaskTimeoutError
 from theus.parallel.admission import Admission
 from theus.parallel.backend import BackendEntry, Capabilities, PoolStats
@@ -24,7 +24,7 @@ from theus.parallel.task import as_parcel, check_limit, check_size, settle
 
 __all__ = ["BACKEND", "ThreadPool"]
 
-_log = logging.getLogger("theus.parallel")
+_log = logger("parallel")
 _CAPABILITIES = Capabilities(
     "threads", concurrent=True, isolated=False, stops_tasks=False, survives_crashes=False
 )
