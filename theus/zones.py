@@ -9,7 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["ZONES", "ContextZone", "ZoneRule", "resolve_zone", "zone_rule"]
+__all__ = [
+    "MARKS",
+    "ZONES",
+    "AppendOnly",
+    "ContextZone",
+    "Immutable",
+    "Mutable",
+    "ZoneRule",
+    "resolve_zone",
+    "zone_rule",
+]
 
 
 class ContextZone(str, Enum):
@@ -83,6 +93,28 @@ ZONES: tuple[ZoneRule, ...] = (
 )
 
 _DATA = ZoneRule(ContextZone.DATA)
+
+
+class Mutable:
+    """``Annotated[T, Mutable]``: the field may be read and changed in every way."""
+
+
+class AppendOnly:
+    """``Annotated[T, AppendOnly]``: the field may be added to, not replaced or deleted."""
+
+
+class Immutable:
+    """``Annotated[T, Immutable]``: the field keeps the value it was made with."""
+
+
+MARKS: dict[type, ZoneRule] = {
+    Mutable: _DATA,
+    AppendOnly: ZoneRule(ContextZone.LOG, update=False, delete=False),
+    Immutable: ZoneRule(
+        ContextZone.CONSTANT, append=False, update=False, delete=False, admin_lifts=False
+    ),
+}
+"""What an annotation of a field of a context class says, whatever the name of the field says."""
 
 
 def zone_rule(segment: str) -> ZoneRule:

@@ -42,13 +42,6 @@ SURFACE = {
 }
 
 PENDING = {
-    "theus.contracts AdminTransaction": 3,
-    "theus.context Namespace": 3,
-    "theus.context NamespacePolicy": 3,
-    "theus.context NamespaceRegistry": 3,
-    "theus.context Mutable": 3,
-    "theus.context AppendOnly": 3,
-    "theus.context Immutable": 3,
     "theus.guards ContextGuard": 3,
     "theus.guards ContextLoggerAdapter": 3,
     "theus._core ContextGuard": 3,

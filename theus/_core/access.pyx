@@ -3,7 +3,7 @@
 from cpython.object cimport PyObject
 from theus._core.delta cimport Op
 from theus._core.footprint cimport ACTIVE, FAILED, Draft, Footprint
-from theus._core.guard cimport Guard, area_guard, is_private, root_guard
+from theus._core.guard cimport Guard, area_guard, is_hidden, root_guard
 from theus._core.guard_list cimport ListGuard
 from theus._core.guard_keys cimport KeyedGuard, commute_all
 from theus._core.guard_map cimport MapGuard
@@ -143,8 +143,9 @@ cdef class Access(Footprint):
             begin = 1
         for key in parts[begin:]:
             pos = pos.step(key)
-        if not pos.flags & READ or pos.flags & STRICT and any(is_private(key) for key in parts):
-            action = "private" if pos.flags & READ else "read"
+        private = pos.flags & STRICT and is_hidden(self, parts)
+        if not self.admin and (private or not pos.flags & READ):
+            action = "private" if private and pos.flags & READ else "read"
             error = access_refused(self.process, self.pure, action, parts, False, pos)
             raise_or_report(self.store.report, pos.flags, error)
         value = peek_value(self, guard.node, parts, begin)

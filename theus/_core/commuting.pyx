@@ -9,6 +9,7 @@ from theus._core.guard_keys cimport KeyedGuard, commute
 from theus._core.guard_set cimport SetGuard
 from theus._core.node cimport Tomb
 from theus._core.path cimport format_path, parse_path
+from theus._core.zone cimport UPDATE
 
 import datetime
 import decimal
@@ -38,7 +39,7 @@ cdef class Commuting(Access):
                 f"{format_path(parts)!r} is not a field of a mapping or record", path=format_path(parts)
             )
         guard = <KeyedGuard>parent
-        guard.may_write(key)
+        guard.may_write(key, UPDATE)
         draft = guard.writable()
         old = PyDict_GetItemWithError(draft.over, key)
         if old is NULL or type(<object>old) is Tomb:

@@ -5,7 +5,7 @@ from theus._core.transaction cimport Transaction
 
 
 cdef class ProcessContext:
-    cdef readonly Transaction tx
+    cdef Transaction tx
     cdef Spec spec
     cdef Guard root
     cdef Guard domain_guard
@@ -43,3 +43,6 @@ cdef class Spec:
     cdef object duty         # looks for outputs that were not written; None: not (any more)
     cdef readonly object services
     cdef public double mean_ms
+
+
+cpdef Transaction transaction_of(ctx)

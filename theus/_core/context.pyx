@@ -288,3 +288,10 @@ cdef class ProcessContext:
 
     def __repr__(self):
         return f"<ProcessContext of {self.spec.name!r} at version {self.tx.ver}>"
+
+
+cpdef Transaction transaction_of(ctx):
+    """The transaction that a context works on; None where `ctx` is no context of a process."""
+    if isinstance(ctx, Transaction):
+        return <Transaction>ctx
+    return (<ProcessContext>ctx).tx if isinstance(ctx, ProcessContext) else None

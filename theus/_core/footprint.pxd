@@ -44,6 +44,7 @@ cdef class Footprint:
     cdef long epoch       # number of drafts made
     cdef Py_ssize_t mark  # number of the newest savepoint; 0: none
     cdef bint pure
+    cdef int admin  # blocks of administrators around what runs now
     cdef Read* reads
     cdef Read[FEW] few
     cdef Py_ssize_t count

@@ -4,6 +4,7 @@ from theus._core.delta cimport Link
 from theus._core.footprint cimport Draft, Footprint
 from theus._core.node cimport Node
 from theus._core.pattern cimport Position
+from theus._core.zone cimport Act
 
 
 cdef class Guard:
@@ -27,8 +28,12 @@ cdef class Guard:
     cdef int begin_read(self) except -1
     cdef int may_read(self, object key) except -1
     cdef int may_read_all(self) except -1
-    cdef int may_write(self, object key) except -1
-    cdef int may_write_all(self) except -1
+    cdef int may_write(self, object key, Act act) except -1
+    cdef int may_write_all(self, Act act) except -1
+    cdef int limits_below(self, object key) except -1
+    cdef int check_zone(self, object key, Act act) except -1
+    cdef int check_private(self, object key) except -1
+    cdef bint has(self, object key) except -1
     cdef int refuse(self, str action, object key) except -1
     cdef Draft writable(self)
     cdef object child(self, object key, Node node)
@@ -40,6 +45,7 @@ cdef class Guard:
 cdef object ITEMS     # as a key: whichever item of a list
 
 cdef bint is_private(object key) noexcept
+cdef bint is_hidden(Footprint tx, tuple parts) except -1
 cdef Guard make_guard(Node node)
 cdef void set_maker(int kind, Guard (*maker)())
 cdef Guard area_guard(Footprint tx, Position pos, str name)

@@ -22,9 +22,13 @@ from theus._core.delta cimport Link
 from theus._core.footprint cimport ACTIVE, Draft, Footprint
 from theus._core.freeze cimport admit, ingest, is_held, is_plain_leaf, plain_of, set_guard
 from theus._core.log cimport KEY
-from theus._core.node cimport LIST, RECORD, Node, is_node, value_at
+from theus._core.node cimport LIST, MAP, RECORD, Node, is_node, value_at
 from theus._core.pattern cimport BELOW, READ, REPORT, STRICT, WRITE, Position
-from theus._core.refusal cimport access_refused, raise_or_report
+from theus._core.refusal cimport access_refused, raise_or_report, zone_refused
+from theus._core.zone cimport (
+    APPEND, ASSIGN, DELETE, FIXED, HIDDEN, LIMITS, MARKED, NO_APPEND, NO_DELETE, NO_UPDATE, UPDATE,
+    ZONE, Act, may_be_zone, zone_limits,
+)
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
@@ -58,6 +62,35 @@ cdef bint is_private(object key) noexcept:
     )
 
 
+cdef int area_limits(Footprint tx, str name) except -1:
+    """The limits of an area of the data: its name's, and those of its namespace."""
+    cdef int limits = zone_limits(name) if may_be_zone(name) else 0
+    cdef dict marks
+    if tx.store.marks is not None:
+        marks = tx.store.marks.get(name)
+        if marks is not None:
+            limits |= MARKED | <int>marks.get(None, 0)
+    return limits
+
+
+cdef bint is_hidden(Footprint tx, tuple parts) except -1:
+    """Whether a name on the way is for administrators only."""
+    cdef int limits = 0
+    cdef Py_ssize_t index
+    for index, key in enumerate(parts):
+        if is_private(key):
+            return True
+        if limits & ZONE or type(key) is not str:
+            continue
+        if index == 0:
+            limits = area_limits(tx, key)
+        elif index == 1 and limits & MARKED and key in tx.store.marks[parts[0]]:
+            limits |= <int>tx.store.marks[parts[0]][key]
+        elif may_be_zone(key):
+            limits |= zone_limits(key)
+    return limits & HIDDEN != 0
+
+
 cdef inline int flags_below(Position pos) noexcept:
     """What a guard may do that was reached: where getting there was reported, reading is."""
     cdef int flags = pos.flags
@@ -74,6 +107,10 @@ cdef Guard root_guard(Footprint tx, Node node, Position pos, object key):
     guard.node = node
     guard.pos = pos if key is None else pos.step(key)
     guard.flags = guard.pos.flags
+    if key is not None:
+        guard.flags |= zone_limits(key)
+    elif tx.store.marks is not None:
+        guard.flags |= MARKED
     guard.key = key
     guard.epoch = tx.epoch if tx.untouched() else -1
     tx.keep(guard)
@@ -100,7 +137,7 @@ cdef Guard area_guard(Footprint tx, Position pos, str name):
     guard.tx = tx
     guard.node = <Node>node
     guard.pos = pos
-    guard.flags = pos.flags
+    guard.flags = pos.flags | area_limits(tx, name)
     guard.key = name
     guard.epoch = tx.epoch if tx.untouched() else -1
     tx.keep(guard)
@@ -187,8 +224,8 @@ cdef class Guard:
             if not flags & (READ | BELOW):
                 self.refuse("read", key)
                 flags |= READ
-        if flags & STRICT and is_private(key) and self.node.kind != RECORD:
-            self.refuse("private", key)
+        if flags & STRICT and (is_private(key) or may_be_zone(key) or self.flags & MARKED):
+            self.check_private(key)
         return flags
 
     cdef int may_read_all(self) except -1:
@@ -197,7 +234,7 @@ cdef class Guard:
             self.refuse("read", None)
         return 0
 
-    cdef int may_write(self, object key) except -1:
+    cdef int may_write(self, object key, Act act) except -1:
         """Checks a write of a key; ITEMS is whichever key."""
         cdef int flags = self.flags
         if self.tx.status != ACTIVE:
@@ -208,21 +245,74 @@ cdef class Guard:
             flags = self.pos.step(key).flags
             if not flags & WRITE:
                 self.refuse("write", key)
-        if flags & STRICT and is_private(key) and self.node.kind != RECORD:
-            self.refuse("private", key)
+        if flags & STRICT and is_private(key):
+            self.check_private(key)
+        if self.flags & (LIMITS | MARKED) or may_be_zone(key):
+            self.check_zone(key, act)
         return 0
 
-    cdef int may_write_all(self) except -1:
+    cdef int may_write_all(self, Act act) except -1:
         self.begin_read()
         if not self.flags & WRITE:
             self.refuse("write", None)
+        if self.flags & LIMITS:
+            self.check_zone(ITEMS, act)
         return 0
 
+    cdef int limits_below(self, object key) except -1:
+        """What zones do not allow at a key: the first one on the way decides, an annotation of
+        the field before its name."""
+        cdef int limits = self.flags & LIMITS
+        if limits & ZONE or self.node.kind != MAP and self.node.kind != RECORD:
+            return limits
+        if self.node is self.tx.store.root:
+            return area_limits(self.tx, key) if type(key) is str else 0
+        if self.flags & MARKED and type(key) is str:
+            marked = (<dict>self.tx.store.marks[self.key]).get(key)
+            if marked is not None:
+                return limits | <int>marked
+        return limits | zone_limits(key) if may_be_zone(key) else limits
+
+    cdef int check_zone(self, object key, Act act) except -1:
+        """Whether the zone of a place allows a change. An assignment to a key that is not there
+        replaces nothing: it is allowed where something may be added or replaced at all."""
+        cdef int limits = self.limits_below(key) & LIMITS
+        cdef bint admin = not self.flags & STRICT or self.tx.admin
+        if limits & HIDDEN and not admin:
+            return self.check_private(key)
+        if admin:
+            if not limits & FIXED or not self.flags & FIXED and act == ASSIGN and not self.has(key):
+                return 0
+        elif act == ASSIGN:
+            if not limits & NO_UPDATE or not limits & NO_APPEND and not self.has(key):
+                return 0
+            act = UPDATE
+        elif not limits & (NO_APPEND if act == APPEND else NO_DELETE if act == DELETE else NO_UPDATE):
+            return 0
+        parts = self.where() if key is ITEMS else self.where_key(key)
+        error = zone_refused(self.tx.process, act, parts, limits, self.tx.store.marks)
+        return raise_or_report(self.tx.store.report, self.flags, error)
+
+    cdef int check_private(self, object key) except -1:
+        """Whether a name is for administrators only; fields of records belong to their class."""
+        if self.node.kind != MAP or self.tx.admin:
+            return 0
+        if is_private(key) or self.limits_below(key) & HIDDEN:
+            self.refuse("private", key)
+        return 0
+
+    cdef bint has(self, object key) except -1:
+        """Whether there is such a key, noted as read."""
+        raise NotImplementedError
+
     cdef int refuse(self, str action, object key) except -1:
-        """An access that the contract does not allow: ContractViolationError, or a report of it."""
+        """An access that the contract does not allow: ContractViolationError, or a report of it.
+        Administrators are not limited."""
         cdef bint items = key is ITEMS
         cdef bint pure = self.tx.pure
         cdef int flags = self.flags
+        if self.tx.admin and not (pure and action == "write"):
+            return 0
         cdef tuple parts = self.where() if key is None or items else self.where_key(key)
         error = access_refused(self.tx.process, pure, action, parts, items, self.pos)
         if pure and action == "write":
@@ -255,6 +345,8 @@ cdef class Guard:
         guard.node = node
         guard.pos = self.pos.step(key)
         guard.flags = flags_below(guard.pos)
+        if self.flags & (LIMITS | MARKED) or may_be_zone(key):
+            guard.flags |= self.limits_below(key)
         guard.private = self.private
         guard.parent = <PyObject*>self
         guard.key = key
@@ -279,7 +371,7 @@ cdef class Guard:
         guard.tx = self.tx
         guard.node = other.node
         guard.pos = pos
-        guard.flags = flags_below(pos)
+        guard.flags = flags_below(pos) | other.flags & LIMITS | self.limits_below(key)
         guard.private = other.private
         guard.parent = other.parent
         guard.key = other.key
@@ -339,7 +431,7 @@ cdef Guard detached_guard(Guard parent, object key, Node node):
     guard.tx = parent.tx
     guard.node = node
     guard.pos = parent.pos.step(key)
-    guard.flags = flags_below(guard.pos)
+    guard.flags = flags_below(guard.pos) | parent.limits_below(key)
     guard.private = True
     guard.parent = <PyObject*>parent
     guard.key = key

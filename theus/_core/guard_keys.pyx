@@ -10,6 +10,7 @@ from theus._core.log cimport DEEP, KEY
 from theus._core.node cimport Node, Tomb, is_node, is_tomb, keys_at, size_at, value_at
 from theus._core.path cimport check_key, format_path
 from theus._core.pattern cimport READ, STRICT
+from theus._core.zone cimport ASSIGN, DELETE
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
@@ -80,7 +81,7 @@ cdef class KeyedGuard(Guard):
     cdef int put(self, object key, object value) except -1:
         """Assign a key in the draft."""
         cdef PyObject* base
-        self.may_write(key)
+        self.may_write(key, ASSIGN)
         if not PyUnicode_CheckExact(key):
             check_key(key)
         if self.node.opaque:
@@ -167,7 +168,7 @@ cdef class KeyedGuard(Guard):
         cdef Draft draft
         cdef PyObject* old
         cdef bint based
-        self.may_write(key)
+        self.may_write(key, DELETE)
         if not self.has(key):
             return False
         draft = self.writable()

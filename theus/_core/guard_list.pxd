@@ -1,5 +1,6 @@
 cimport cython
 from theus._core.footprint cimport Draft
+from theus._core.zone cimport Act
 from theus._core.guard cimport Guard
 
 
@@ -13,7 +14,7 @@ cdef class ListGuard(Guard):
     cdef object shown(self, Py_ssize_t index, object value)
     cdef Py_ssize_t locate(self, object index) except -1
     cdef int push(self, object value) except -1
-    cdef list content(self)
+    cdef list content(self, Act act)
     cdef int lay_open(self, list full) except -1
-    cdef list expand(self)
+    cdef list expand(self, Act act)
     cdef list values(self)

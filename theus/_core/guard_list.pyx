@@ -17,6 +17,7 @@ from theus._core.log cimport ALL, DEEP, KEY, SHAPE
 from theus._core.node cimport LIST, Node, is_node, item_at, size_at
 from theus._core.path cimport format_path
 from theus._core.pattern cimport READ
+from theus._core.zone cimport APPEND, DELETE, UPDATE, Act
 
 import collections.abc
 import operator
@@ -142,10 +143,10 @@ cdef class ListGuard(Guard):
             draft.tail.append(value)
         return 0
 
-    cdef list content(self):
+    cdef list content(self, Act act):
         """The whole content, for a change that moves items and may still fail: a private list,
         which becomes pending by `lay_open`."""
-        self.may_write_all()
+        self.may_write_all(act)
         self.note_what(ALL)
         if self.draft is not None and self.draft.full is not None:
             return self.writable().full
@@ -162,9 +163,9 @@ cdef class ListGuard(Guard):
             draft.cut = False
         return 0
 
-    cdef list expand(self):
+    cdef list expand(self, Act act):
         """The whole pending content, for a change that cannot fail any more."""
-        cdef list full = self.content()
+        cdef list full = self.content(act)
         self.lay_open(full)
         return full
 
@@ -196,12 +197,12 @@ cdef class ListGuard(Guard):
         cdef Draft draft
         if isinstance(index, slice):
             items = [item if is_plain_leaf(item) else self.incoming("*", item) for item in value]
-            full = self.content()
+            full = self.content(UPDATE)
             full[index] = items
             self.lay_open(full)
             return
         at = self.locate(index)
-        self.may_write(at)
+        self.may_write(at, UPDATE)
         if not is_plain_leaf(value):
             value = self.incoming(at, value)
             if isinstance(value, Guard) and self.item(at, False) is value:
@@ -219,12 +220,12 @@ cdef class ListGuard(Guard):
 
     def __delitem__(self, index):
         if isinstance(index, slice):
-            full = self.content()
+            full = self.content(DELETE)
             del full[index]
             self.lay_open(full)
             return
         at = self.locate(index)
-        del self.expand()[at]
+        del self.expand(DELETE)[at]
 
     def __len__(self):
         self.may_read_all()
@@ -255,12 +256,12 @@ cdef class ListGuard(Guard):
 
     def append(self, value):
         """Add one item at the end; reads nothing."""
-        self.may_write(ITEMS)
+        self.may_write(ITEMS, APPEND)
         self.push(value)
 
     def extend(self, values):
         """Add items at the end; reads nothing."""
-        self.may_write(ITEMS)
+        self.may_write(ITEMS, APPEND)
         for value in list(values):
             self.push(value)
 
@@ -268,7 +269,7 @@ cdef class ListGuard(Guard):
         """Insert before a position."""
         if not is_plain_leaf(value):
             value = self.incoming("*", value)
-        full = self.content()
+        full = self.content(UPDATE)
         full.insert(index, value)
         self.lay_open(full)
 
@@ -276,7 +277,7 @@ cdef class ListGuard(Guard):
         """Remove and return an item, by default the last."""
         cdef Draft draft
         cdef Py_ssize_t at
-        self.may_write_all()
+        self.may_write_all(DELETE)
         if self.length() == 0:
             self.note_what(SHAPE)
             raise IndexError(f"pop from empty list at {format_path(self.where())!r}")
@@ -284,7 +285,7 @@ cdef class ListGuard(Guard):
         value = self.item(at, False)
         draft = self.writable()
         if draft.full is not None or at != self.length() - 1:
-            del self.expand()[at]
+            del self.expand(DELETE)[at]
         elif draft.tail:
             self.note_what(SHAPE)
             draft.tail.pop()
@@ -297,15 +298,15 @@ cdef class ListGuard(Guard):
 
     def remove(self, value):
         """Remove the first item that equals `value`; ValueError where there is none."""
-        for at, item in enumerate(self.content()):
+        for at, item in enumerate(self.content(DELETE)):
             if item is value or item == value:
-                del self.expand()[at]
+                del self.expand(DELETE)[at]
                 return
         raise ValueError(f"list.remove(x): x not in list at {format_path(self.where())!r}")
 
     def clear(self):
         """Remove all items."""
-        self.expand().clear()
+        self.expand(DELETE).clear()
 
     def index(self, value, start=0, stop=9223372036854775807):
         """Position of the first equal item; ValueError where there is none."""
@@ -321,12 +322,12 @@ cdef class ListGuard(Guard):
 
     def sort(self, *, key=None, reverse=False):
         """Sort in place."""
-        ordered = sorted(self.content(), key=key, reverse=reverse)
-        self.expand()[:] = ordered
+        ordered = sorted(self.content(UPDATE), key=key, reverse=reverse)
+        self.expand(UPDATE)[:] = ordered
 
     def reverse(self):
         """Reverse in place."""
-        self.expand().reverse()
+        self.expand(UPDATE).reverse()
 
     def copy(self):
         """A plain list of the items (containers in it are guards still)."""
@@ -343,8 +344,8 @@ cdef class ListGuard(Guard):
         return self
 
     def __imul__(self, times):
-        repeated = self.content() * times
-        self.expand()[:] = repeated
+        repeated = self.content(UPDATE) * times
+        self.expand(UPDATE)[:] = repeated
         return self
 
     def __add__(self, other):

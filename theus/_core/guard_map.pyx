@@ -13,6 +13,7 @@ from theus._core.layout cimport share_dealloc
 from theus._core.log cimport ALL, SHAPE
 from theus._core.node cimport MAP
 from theus._core.path cimport format_path
+from theus._core.zone cimport DELETE
 
 import collections.abc
 
@@ -126,7 +127,7 @@ cdef class MapGuard(KeyedGuard):
         """Remove `key` and return its value; `default` (or KeyError) where missing."""
         if len(default) > 1:
             raise TypeError(f"pop expected at most 2 arguments, got {len(default) + 1}")
-        self.may_write(key)
+        self.may_write(key, DELETE)
         value = self.lookup(key, self.tx.absent)
         if value is self.tx.absent:
             if default:
@@ -137,7 +138,7 @@ cdef class MapGuard(KeyedGuard):
 
     def popitem(self):
         """Remove and return the last (key, value) pair; KeyError where empty."""
-        self.may_write_all()
+        self.may_write_all(DELETE)
         self.note_shape(SHAPE)
         keys = self.key_list()
         if not keys:
@@ -162,7 +163,7 @@ cdef class MapGuard(KeyedGuard):
 
     def clear(self):
         """Remove all keys."""
-        self.may_write_all()
+        self.may_write_all(DELETE)
         self.note_shape(SHAPE)
         for key in self.key_list():
             self.drop(key)

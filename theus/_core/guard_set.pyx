@@ -9,6 +9,7 @@ from theus._core.guard_keys cimport KeyedGuard
 from theus._core.layout cimport share_dealloc
 from theus._core.log cimport SHAPE
 from theus._core.node cimport SET, is_tomb, value_at
+from theus._core.zone cimport APPEND, DELETE
 
 import collections.abc
 
@@ -23,7 +24,7 @@ cdef class SetGuard(KeyedGuard):
     cdef int put_member(self, object value) except -1:
         cdef Draft draft
         cdef PyObject* old
-        self.may_write(value)
+        self.may_write(value, APPEND)
         if not is_plain_leaf(value):
             admit({value}, self.where())
         draft = self.writable()
@@ -41,7 +42,7 @@ cdef class SetGuard(KeyedGuard):
     cdef int drop_member(self, object value) except -1:
         cdef Draft draft
         cdef PyObject* old
-        self.may_write(value)
+        self.may_write(value, DELETE)
         draft = self.writable()
         old = PyDict_GetItemWithError(draft.over, value)
         if value_at(self.node, value, self.tx.ver) is not NULL:
@@ -94,14 +95,14 @@ cdef class SetGuard(KeyedGuard):
 
     def remove(self, value):
         """Remove a member; KeyError where missing."""
-        self.may_write(value)
+        self.may_write(value, DELETE)
         if not self.has(value):
             raise KeyError(value)
         self.drop_member(value)
 
     def pop(self):
         """Remove and return some member; KeyError where empty."""
-        self.may_write_all()
+        self.may_write_all(DELETE)
         self.note_shape(SHAPE)
         keys = self.key_list()
         if not keys:
@@ -111,7 +112,7 @@ cdef class SetGuard(KeyedGuard):
 
     def clear(self):
         """Remove all members."""
-        self.may_write_all()
+        self.may_write_all(DELETE)
         self.note_shape(SHAPE)
         for value in self.key_list():
             self.drop_member(value)

@@ -37,6 +37,7 @@ cdef class Plan:
     cdef Position match(self, Position here, str name)
 
 
+cdef Position unlimited_as(Position pos)
 cdef Position EVERYTHING   # unlimited, names that begin with an underscore included
 
 cpdef Position compile_patterns(object reads, object writes, bint strict=*, bint report=*)

@@ -7,3 +7,4 @@ cpdef tuple place()
 cdef object access_refused(object process, bint pure, str action, tuple parts, bint items, Position pos)
 cdef object act_refused(object process, Position pos, str phrase, str event, str subject, tuple place)
 cpdef int raise_or_report(object report, int flags, object error) except -1
+cdef object zone_refused(object process, int act, tuple parts, int limits, object marks)

@@ -2,12 +2,14 @@
 
 from theus._core.path cimport format_path
 from theus._core.pattern cimport REPORT, Position
+from theus._core.zone cimport APPEND, DELETE, FIXED, NO_APPEND, NO_DELETE, NO_UPDATE
 
 import os
 import sys
 
 from theus._core.pattern import allowed
 from theus.errors import ContractViolationError
+from theus.zones import ContextZone, zone_rule
 
 LIBRARY = os.path.dirname(os.__file__) + os.sep
 PACKAGES = ("site-packages", "dist-packages")
@@ -86,8 +88,8 @@ cdef object access_refused(object process, bint pure, str action, tuple parts, b
     change = None
     if action == "private":
         text = (
-            f"Illegal Access to {where}: permission denied for {who}. Names that start with "
-            f"'_' are private in strict mode; use another name."
+            f"Illegal Access to {where}: permission denied for {who}. Names that start with '_' or "
+            f"'internal_' are private in strict mode: use another name, or `with AdminTransaction(ctx):`."
         )
     elif action == "write" and pure:
         text = (
@@ -107,6 +109,41 @@ cdef object access_refused(object process, bint pure, str action, tuple parts, b
         text, process=process, path=path, action=action, allowed=patterns, file=file, line=line,
         change=change,
     )
+
+
+cdef object zone_refused(object process, int act, tuple parts, int limits, object marks):
+    """The error of a change that the zone of a place does not allow."""
+    cdef int line
+    cdef str file
+    path = format_path(parts)
+    file, line = place()
+    who = f"process {process!r}" if process else "this transaction"
+    may = [
+        verb for verb, bit in (("read", 0), ("added to", NO_APPEND), ("replaced", NO_UPDATE), ("deleted", NO_DELETE))
+        if not limits & bit
+    ]
+    title = "Append" if act == APPEND else "Delete" if act == DELETE else "Update"
+    way = "" if limits & FIXED else (
+        " Do that, annotate the field of the context class with `Mutable`, or write in "
+        "`with AdminTransaction(ctx):`."
+    )
+    return ContractViolationError(
+        f"Illegal {title} of {path!r}{at_place(file, line)}: permission denied for {who}. "
+        f"{zone_of(parts, marks)}: what is there may be {', '.join(may)}, and no more.{way}",
+        process=process, path=path, action=title.lower(), allowed=tuple(may), file=file, line=line,
+        change=None,
+    )
+
+
+cdef str zone_of(tuple parts, object marks):
+    """What limits a place, as the beginning of a sentence."""
+    fields = {} if marks is None else marks.get(parts[0], {})
+    for index, key in enumerate(parts):
+        if index == 1 and key in fields:
+            return f"The field {format_path(parts[:2])!r} is annotated so"
+        if isinstance(key, str) and zone_rule(key).zone is not ContextZone.DATA:
+            return f"{key!r} belongs to the zone {zone_rule(key).zone.name}"
+    return f"The policy of the namespace {parts[0]!r} says so"
 
 
 cdef object act_refused(object process, Position pos, str phrase, str event, str subject, tuple place):

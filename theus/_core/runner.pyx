@@ -22,12 +22,13 @@ from theus._core.footprint cimport ACTIVE
 from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
 from theus._core.guard_map cimport MapGuard
 from theus._core.hooks cimport Hooks
-from theus._core.pattern cimport EVERYTHING, REPORT, Position
+from theus._core.pattern cimport REPORT, Position, unlimited_as
 from theus._core.plan cimport plan_single
 from theus._core.purity cimport Lent, lend, take_back
 from theus._core.refusal cimport place, raise_or_report
 from theus._core.store cimport Store
 from theus._core.transaction cimport Transaction
+from theus._core.zone cimport ASSIGN
 
 import time
 
@@ -85,13 +86,13 @@ cdef class Runner:
             target = tx.find_below(ctx.get_domain(), spec.single)
             if target is not None:
                 key = spec.single[len(spec.single) - 1]
-                target.may_write(key)
+                target.may_write(key, ASSIGN)
                 if last and plan_single(tx, target, key, result):
                     tx.planned = True
                 else:
                     target.put(key, result)
                 return 0
-        tx.pos = EVERYTHING
+        tx.pos = unlimited_as(spec.out_pos)
         tx.root = None
         heavy = tx.heavy_root
         tx.heavy_root = None
@@ -340,7 +341,7 @@ cdef class Runner:
     def run_joined(self, Spec spec not None, Transaction tx not None, tuple args, dict kwargs):
         """A sync process inside the transaction of its caller."""
         point = tx.savepoint()
-        saved = (tx.pos, tx.root, tx.heavy_root, tx.domain_guard, tx.process, tx.pure)
+        saved = (tx.pos, tx.root, tx.heavy_root, tx.domain_guard, tx.process, tx.pure, tx.admin)
         try:
             ctx = join(spec, tx)
             self.finish_joined(spec, ctx, call(spec, ctx, args, kwargs))
@@ -365,7 +366,7 @@ cdef class Runner:
         """A process inside the transaction of its caller, which awaits it."""
         cdef void* context = tx.context
         point = tx.savepoint()
-        saved = (tx.pos, tx.root, tx.heavy_root, tx.domain_guard, tx.process, tx.pure)
+        saved = (tx.pos, tx.root, tx.heavy_root, tx.domain_guard, tx.process, tx.pure, tx.admin)
         tx.context = context_now()
         try:
             ctx = join(spec, tx)
@@ -425,13 +426,14 @@ cdef ProcessContext join(Spec spec, Transaction tx):
     tx.pos = spec.pos
     tx.process = spec.name
     tx.pure = spec.pure
+    tx.admin = 0
     ctx.tx = tx
     ctx.spec = spec
     return ctx
 
 
 cdef int leave(Transaction tx, tuple saved) except -1:
-    tx.pos, tx.root, tx.heavy_root, tx.domain_guard, tx.process, tx.pure = saved
+    tx.pos, tx.root, tx.heavy_root, tx.domain_guard, tx.process, tx.pure, tx.admin = saved
     return 0
 
 

@@ -46,6 +46,7 @@ cdef class Store:
     cdef public object hub
     cdef public object meta
     cdef public object outbox     # makes the collector of messages of one transaction
+    cdef public dict marks        # area -> field (None: all) -> limits, where there are any
     cdef public object report     # takes the errors that are reported instead of raised
     cdef object state_ref
     cdef object absent

@@ -25,6 +25,7 @@ class Store:
     hub: SignalHub | None
     meta: Ring | None
     outbox: Callable[[], OutboxCollector] | None
+    marks: dict[str, dict[str | None, int]] | None
     report: Callable[[TheusError], object] | None
     counters: Counters | None
     @property

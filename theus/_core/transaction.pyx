@@ -19,7 +19,7 @@ from theus._core.footprint cimport ACTIVE, COMMITTED, FAILED, ROLLED_BACK, Draft
 from theus._core.guard cimport Guard
 from theus._core.layout cimport share_dealloc
 from theus._core.node cimport u64
-from theus._core.pattern cimport EVERYTHING, Position
+from theus._core.pattern cimport EVERYTHING, Position, unlimited_as
 from theus._core.plan cimport has_pending
 from theus._core.plan cimport prepare as prepare_drafts
 from theus._core.savepoint cimport take_savepoint
@@ -44,7 +44,7 @@ cdef class Unlimited:
     def __enter__(self):
         tx = self.tx
         self.saved = (tx.pos, tx.root, tx.heavy_root, tx.pure)
-        tx.pos, tx.root, tx.heavy_root, tx.pure = EVERYTHING, None, None, False
+        tx.pos, tx.root, tx.heavy_root, tx.pure = unlimited_as(tx.pos), None, None, False
         return tx
 
     def __exit__(self, kind, error, trace):

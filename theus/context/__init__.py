@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from theus.context.base import BaseDomainContext, BaseGlobalContext, BaseSystemContext
 from theus.context.locking import LockedContextMixin
+from theus.context.namespaces import Namespace, NamespacePolicy, NamespaceRegistry
 from theus.errors import TransactionError
+from theus.zones import AppendOnly, Immutable, Mutable
 
 if TYPE_CHECKING:
     from theus.heavy.allocator import HeavyZoneAllocator
@@ -19,12 +21,18 @@ if TYPE_CHECKING:
     from theus.heavy.wrapper import HeavyZoneWrapper
 
 __all__ = [
+    "AppendOnly",
     "BaseDomainContext",
     "BaseGlobalContext",
     "BaseSystemContext",
     "HeavyZoneAllocator",
     "HeavyZoneWrapper",
+    "Immutable",
     "LockedContextMixin",
+    "Mutable",
+    "Namespace",
+    "NamespacePolicy",
+    "NamespaceRegistry",
     "SafeSharedMemory",
     "ShmArray",
     "TransactionError",

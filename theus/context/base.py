@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from theus._core.path import SPELLINGS
+from theus.context.namespaces import NamespaceRegistry
 from theus.context.plain import build, fields_of, hints_of, plain
 from theus.errors import ContextError, SchemaViolationError
 
-__all__ = ["BaseDomainContext", "BaseGlobalContext", "BaseSystemContext", "zones_of"]
+__all__ = ["BaseDomainContext", "BaseGlobalContext", "BaseSystemContext", "areas_of", "zones_of"]
 
 ZONES_MERGED = ("domain", "global")
 M = TypeVar("M", bound=Callable[..., Any])
@@ -70,7 +71,7 @@ class BaseSystemContext:
 
     A subclass may spell them ``global_ctx`` or ``global_``, ``domain`` or ``domain_ctx``; all
     spellings lead to the one that the class declares. Further fields become further top-level
-    areas of the state.
+    areas of the state; a `Namespace` is one with a policy.
 
     >>> @dataclass
     ... class Shop(BaseDomainContext):
@@ -121,10 +122,15 @@ class BaseSystemContext:
         Raises SchemaViolationError for an unknown or missing zone or field.
         """
         hints = hints_of(cls)
-        names = [item.name for item in dataclasses.fields(cls)]
+        namespaces = NamespaceRegistry(cls)
+        names = [item.name for item in dataclasses.fields(cls)] + list(namespaces)
         made: dict[str, Any] = {}
+        further: dict[str, Any] = {}
         for key, value in _folded(data).items():
             name = cls._spelled(key)
+            if name in namespaces:
+                further[name] = build(namespaces[name].context_class, value, name)
+                continue
             if name not in names:
                 raise SchemaViolationError(
                     f"Schema Violation: {cls.__qualname__} has no zone {key!r}; it has {names}",
@@ -132,7 +138,10 @@ class BaseSystemContext:
                     place=key,
                 )
             made[name] = _build_zone(key, hints.get(name, Any), value)
-        return cls(**made)
+        context = cls(**made)
+        for name, value in further.items():
+            setattr(context, name, value)
+        return context
 
 
 _BASES: dict[str, type[_Zone]] = {"global": BaseGlobalContext, "domain": BaseDomainContext}
@@ -182,7 +191,16 @@ def zones_of(context: Any) -> dict[str, Any]:
     ContextError
         A zone is given in two spellings.
     """
+    namespaces = NamespaceRegistry(context)
     zones: dict[str, Any] = {"domain": {}, "global": {}}
-    for name, value in _folded(fields_of(context)).items():
-        zones[name] = fields_of(value) if name in ZONES_MERGED else value
+    for name, value in areas_of(context).items():
+        zones[name] = fields_of(value) if name in ZONES_MERGED or name in namespaces else value
     return zones
+
+
+def areas_of(context: Any) -> dict[str, Any]:
+    """The areas of a context as the objects it holds, namespaces included."""
+    areas = _folded(fields_of(context))
+    for name in NamespaceRegistry(context):
+        areas[name] = getattr(context, name)
+    return areas

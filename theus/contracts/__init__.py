@@ -10,12 +10,23 @@ from theus.contracts.model import ProcessContract, SemanticType
 from theus.errors import ContractViolationError
 
 if TYPE_CHECKING:
+    from theus.contracts.admin import AdminTransaction
     from theus.outbox import OutboxMsg
 
-__all__ = ["ContractViolationError", "OutboxMsg", "ProcessContract", "SemanticType", "process"]
+__all__ = [
+    "AdminTransaction",
+    "ContractViolationError",
+    "OutboxMsg",
+    "ProcessContract",
+    "SemanticType",
+    "process",
+]
+
+_HOMES = {"AdminTransaction": "theus.contracts.admin", "OutboxMsg": "theus.outbox"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "OutboxMsg":
-        return import_module("theus.outbox").OutboxMsg
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)

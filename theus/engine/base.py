@@ -19,7 +19,9 @@ from theus._core.state import State, state_of
 from theus._core.store import Store
 from theus._logs import logger
 from theus.context.base import zones_of
+from theus.context.limits import marks_of
 from theus.context.locking import LockManager
+from theus.context.namespaces import NamespaceRegistry
 from theus.context.updates import FunctionResult, StateUpdate
 from theus.contracts.violations import Violations
 from theus.engine.commit import AuditParticipant, Pipeline, SchemaParticipant
@@ -132,6 +134,7 @@ class EngineBase(Calls):
         self._hub = SignalHub()
         self._outbox = Outbox()
         self._store.hub = self._hub
+        self._store.marks = marks_of(context)
         self._store.outbox = _collector
         self._store.counters = self._counters = make_counters()
         self._lanes = Lanes(self._counters.waited)
@@ -151,7 +154,9 @@ class EngineBase(Calls):
         )
         self._runner = Runner(self._store, policy, self._hooks)
         self._dispatcher = Dispatcher(settings)
-        self._registry = ProcessRegistry(settings, _Services, self._violations.note)
+        self._registry = ProcessRegistry(
+            settings, _Services, self._violations.note, self._runner.direct
+        )
         self._remote: dict[str, tuple[Spec, Spec]] = {}
 
     def _make_hooks(self) -> Hooks:
@@ -189,6 +194,11 @@ class EngineBase(Calls):
     def context(self) -> Any:
         """The context object the engine was made from."""
         return self._context
+
+    @property
+    def namespaces(self) -> NamespaceRegistry:
+        """The areas beside `domain` and `global` that the context's class declares."""
+        return NamespaceRegistry(self._context)
 
     @property
     def signal(self) -> SignalHub:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from theus._core.context import transaction_of
 from theus._core.pattern import is_exact, pattern_keys
 from theus.errors import EngineClosedError
 
@@ -123,7 +124,7 @@ def _context(ctx: ProcessContext, contract: ProcessContract) -> Any:
         for pattern in wanted:
             _collect(ctx, _literal(pattern), areas)
     else:
-        for name in (*ctx.tx.state.data, "heavy"):
+        for name in (*ctx.state.data, "heavy"):
             _collect(ctx, (name,), areas)
     heavy = areas.pop("heavy", {})
     return ParallelContext(
@@ -151,7 +152,7 @@ def _literal(pattern: str) -> tuple[Any, ...]:
 def _collect(ctx: ProcessContext, path: tuple[Any, ...], areas: dict[str, dict[str, Any]]) -> None:
     if not path or path[0] in ("signal", "meta"):
         return
-    value = ctx.tx.resulting(path, _MISSING, count=True)
+    value = transaction_of(ctx).resulting(path, _MISSING, count=True)  # type: ignore[union-attr]
     if value is _MISSING:
         return
     if len(path) == 1:

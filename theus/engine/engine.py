@@ -81,6 +81,8 @@ class TheusEngine(Historic):
         if spec.parallel:
             return self._remote_spec(spec, in_loop)
         self._runner.direct[key] = spec
+        if self._registry.resolve(key) is not spec:  # registered again in the meantime
+            self._runner.direct.pop(key, None)
         return spec
 
     def _remote_spec(self, spec: Spec, in_loop: bool) -> Spec:

@@ -26,12 +26,18 @@ __all__ = ["ProcessRegistry"]
 class ProcessRegistry:
     """The processes of one engine.
 
-    Thread-safe: one lock around registration; look-ups take none.
+    Thread-safe: one lock around registration; look-ups take none. `direct` is where callers keep
+    what they have resolved: a name that is registered again is taken out of it.
     """
 
     def __init__(
-        self, settings: Settings, services: Any, report: Callable[[TheusError], None]
+        self,
+        settings: Settings,
+        services: Any,
+        report: Callable[[TheusError], None],
+        direct: dict[Any, Spec],
     ) -> None:
+        self._direct = direct
         self._settings = settings
         self._services = services
         self._report = report
@@ -65,6 +71,7 @@ class ProcessRegistry:
             self._functions[name] = func
             self._specs[name] = spec
             self._specs[func] = spec
+            self._direct.pop(name, None)
         return spec
 
     def resolve(self, key: Any) -> Spec:

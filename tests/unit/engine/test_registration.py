@@ -119,3 +119,20 @@ def test_importing_a_process_does_not_register_it_twice(engine, tmp_path):
     (tmp_path / "base_part.py").write_text(GOOD.format(name="shared", value=1))
     (tmp_path / "user_part.py").write_text("from base_part import shared\n")
     assert engine.scan_and_register(tmp_path) == ["shared"]
+
+
+def test_the_newest_registration_of_a_name_is_called():
+    """A module that is imported again, or a closure that is made again, replaces the process."""
+
+    def made(value):
+        @process(inputs=[], outputs=["domain.a"], name="give")
+        def give(ctx):
+            return value
+
+        return give
+
+    with TheusEngine({"domain": {"a": 0}}) as engine:
+        for value in (1, 2, 3):
+            engine.register(made(value))
+            engine.run("give")
+            assert engine.state.domain.a == value
