@@ -1,6 +1,6 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Never, Protocol, TypeAlias, final, type_check_only
+from typing import Any, Final, Never, Protocol, TypeAlias, final, type_check_only
 
 from typing_extensions import disjoint_base
 
@@ -12,6 +12,7 @@ from theus._core.transaction import Transaction
 from theus.contracts.model import ProcessContract
 from theus.outbox import OutboxCollector
 
+__pyx_capi__: Final[dict[str, object]]
 _Path: TypeAlias = str | Sequence[Any]
 _Outputs: TypeAlias = Callable[[Any], Iterable[tuple[tuple[Any, ...], Any]]]
 

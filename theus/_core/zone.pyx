@@ -5,8 +5,6 @@ A name is looked at only if it begins with a letter with which a zone begins.
 
 from libc.stdlib cimport calloc
 
-from theus.zones import ZONES
-
 cdef enum:
     LONGEST = 15
     MOST = 64
@@ -51,11 +49,18 @@ cdef int add_row(str text, bint whole, int limits) except -1:
     return 0
 
 
-for one in ZONES:
-    for name in one.names:
-        add_row(name, True, limits_of(one))
-    for name in one.prefixes:
-        add_row(name, False, limits_of(one))
+cdef int fill() except -1:
+    from theus.zones import ZONES
+
+    for rule in ZONES:
+        for name in rule.names:
+            add_row(name, True, limits_of(rule))
+        for name in rule.prefixes:
+            add_row(name, False, limits_of(rule))
+    return 0
+
+
+fill()
 
 
 cdef int zone_limits(object name) noexcept:

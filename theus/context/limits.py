@@ -62,6 +62,7 @@ def _marks_in(hint: Any) -> list[type]:
 
 def _mentions(cls: type) -> bool:
     """Whether an annotation may hold a mark, so that a class without one is not looked at."""
+    hint: Any
     for owner in cls.__mro__:
         for hint in inspect.get_annotations(owner).values():
             if typing.get_origin(hint) is typing.Annotated:
