@@ -592,6 +592,29 @@ def test_annotations_limit(change: Any, admin: bool) -> None:
                 run(engine, body)
 
 
+def test_a_peek_into_annotated_containers() -> None:
+    def body(ctx: Any) -> None:
+        ctx.domain.log_free.append(2)
+        seen.append((ctx.peek("domain.rates"), ctx.peek("domain")["log_free"]))
+
+    seen: list[Any] = []
+    with TheusEngine(System()) as engine:
+        run(engine, body)
+    assert seen == [({"a": [1]}, [1, 2])]
+
+
+def test_set_up_code_keeps_constants() -> None:
+    with TheusEngine(System()) as engine:
+        with engine.edit() as context:
+            context.domain.plain = [5]
+            context.domain.events = []
+        assert engine.state.to_dict()["domain"]["plain"] == [5]
+        with pytest.raises(ContractViolationError, match="annotated"):
+            with engine.edit() as context:
+                context.domain.rates = {"a": [2]}
+        assert engine.state.to_dict()["domain"]["rates"] == {"a": [1]}
+
+
 def test_two_annotations_are_refused() -> None:
     @dataclass
     class Two(BaseDomainContext):

@@ -109,7 +109,7 @@ cdef Guard root_guard(Footprint tx, Node node, Position pos, object key):
     guard.flags = guard.pos.flags
     if key is not None:
         guard.flags |= zone_limits(key)
-    elif tx.store.marks is not None:
+    elif tx.store.marks is not None and node is tx.store.root:
         guard.flags |= MARKED
     guard.key = key
     guard.epoch = tx.epoch if tx.untouched() else -1
@@ -224,7 +224,7 @@ cdef class Guard:
             if not flags & (READ | BELOW):
                 self.refuse("read", key)
                 flags |= READ
-        if flags & STRICT and (is_private(key) or may_be_zone(key) or self.flags & MARKED):
+        if flags & STRICT and (may_be_zone(key) or self.flags & MARKED):
             self.check_private(key)
         return flags
 
@@ -245,9 +245,9 @@ cdef class Guard:
             flags = self.pos.step(key).flags
             if not flags & WRITE:
                 self.refuse("write", key)
-        if flags & STRICT and is_private(key):
-            self.check_private(key)
-        if self.flags & (LIMITS | MARKED) or may_be_zone(key):
+        if may_be_zone(key) or self.flags & (LIMITS | MARKED):
+            if flags & STRICT and is_private(key):
+                self.check_private(key)
             self.check_zone(key, act)
         return 0
 

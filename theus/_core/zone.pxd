@@ -25,7 +25,7 @@ cdef int zone_limits(object name) noexcept
 cdef unsigned char* FIRST
 
 cdef inline bint may_be_zone(object key) noexcept:
-    """Whether a key begins as a name of a zone does."""
+    """Whether a key begins as a name of a zone or a private one does."""
     cdef Py_UCS4 first
     if not PyUnicode_Check(key) or PyUnicode_GET_LENGTH(key) == 0:
         return False

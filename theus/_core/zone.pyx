@@ -52,6 +52,7 @@ cdef int add_row(str text, bint whole, int limits) except -1:
 cdef int fill() except -1:
     from theus.zones import ZONES
 
+    FIRST[c"_"] = 1
     for rule in ZONES:
         for name in rule.names:
             add_row(name, True, limits_of(rule))

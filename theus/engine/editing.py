@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from theus._core.delta import diff
 from theus.context.base import zones_of
+from theus.context.plain import plain
+from theus.errors import ContractViolationError
 
 if TYPE_CHECKING:
     from theus.context.locking import LockManager
@@ -21,7 +24,7 @@ def editing(engine: Transacting, context: Any, locks: LockManager) -> Iterator[A
 
     A context object with locks is open in the block, zones that it got there are locked after
     it. An engine without a context object gives a transaction instead. Fields that are the same
-    as before are not written. An exception in the block, or a commit that fails, changes
+    as before are not written; those that are constant have to be. An exception in the block, or a commit that fails, changes
     nothing and is raised.
     """
     if context is None:
@@ -48,7 +51,16 @@ def _write_area(tx: Any, area: str, fields: Any, before: dict[str, Any] | None) 
         tx.set((area,), fields)
         return
     for name, value in fields.items():
-        tx.set((area, name), value)
+        _write(tx, (area, name), value)
     for name in before:
         if name not in fields:
             tx.delete((area, name))
+
+
+def _write(tx: Any, path: tuple[str, str], value: Any) -> None:
+    """Set a field; one that is constant may be written as it is."""
+    try:
+        tx.set(path, value)
+    except ContractViolationError:
+        if diff(plain(tx.peek(path)), plain(value)):
+            raise
