@@ -50,6 +50,11 @@ TABLE = (
     WhoMay("run text as Python", uses=("eval", "exec")),
     WhoMay("change warnings or logging of the program", uses=("logging.basicConfig",)),
     WhoMay(
+        "use OpenTelemetry",
+        allowed=("theus.engine.tracing", "theus.parallel.trace_context"),
+        imports=("opentelemetry",),
+    ),
+    WhoMay(
         "ask for loggers by name",
         allowed=("theus._logs", "theus.parallel.worker", "theus.parallel.relay"),
         uses=("logging.getLogger",),

@@ -10,7 +10,16 @@ from tests.support.isolated import run_isolated
 from tests.support.paths import CORE
 from tests.support.py_sources import modules
 
-FORBIDDEN = ("numpy", "asyncio", "yaml", "pydantic", "click", "rich", "multiprocessing")
+FORBIDDEN = (
+    "numpy",
+    "asyncio",
+    "yaml",
+    "pydantic",
+    "click",
+    "rich",
+    "multiprocessing",
+    "opentelemetry",
+)
 COMPILED = [f"theus._core.{path.stem}" for path in sorted(CORE.glob("*.pyx"))]
 EVERY = [name for name in [*modules(), *COMPILED] if not name.endswith("__main__")]
 
@@ -105,3 +114,22 @@ def test_everything_is_logged_below_theus(tmp_path):
     assert "theus" in ours
     assert "theus.parallel" in ours
     assert [name for name in done.stdout.split() if name.startswith(("_", "flux"))] == []
+
+
+def test_an_engine_that_is_not_traced_does_without_opentelemetry():
+    done = run_isolated(
+        """
+        import asyncio, sys
+        from theus import TheusEngine, process
+
+        @process
+        def nothing(ctx):
+            return 1
+
+        with TheusEngine() as engine:
+            engine.run(nothing)
+            asyncio.run(engine.execute(nothing))
+        print([name for name in sys.modules if name.startswith("opentelemetry")])
+        """
+    )
+    assert done.stdout == "[]\n"

@@ -2,6 +2,7 @@
 
 from cpython.object cimport PyObject
 from theus._core.context cimport Spec
+from theus._core.runner cimport Runner
 
 from theus.errors import ReentryError
 
@@ -23,7 +24,7 @@ cdef class Calls:
         and schema raise; then nothing was changed.
         """
         cdef Spec spec = self.find(func_or_name, True)
-        return self._runner.execute(spec, args, taken(spec, kwargs))
+        return execute_spec(self._runner, spec, args, taken(spec, kwargs))
 
     def run(self, func_or_name, *args, **kwargs):
         """Run a process from a program without an event loop; its return value.
@@ -37,9 +38,15 @@ cdef class Calls:
                 f"run({spec.name!r}) was called on the thread of a running event loop and would "
                 f"block it; use `await engine.execute({spec.name!r}, ...)` there"
             )
-        if spec.is_async:
-            return self._runner.complete(spec, args, taken(spec, kwargs))
-        return self._runner.run(spec, args, taken(spec, kwargs))
+        return run_spec(self._runner, spec, args, taken(spec, kwargs))
+
+    def _execute(self, Spec spec not None, tuple args, dict kwargs):
+        """As `execute`, for a process that was looked up."""
+        return execute_spec(self._runner, spec, args, kwargs)
+
+    def _run(self, Spec spec not None, tuple args, dict kwargs):
+        """As `run`, for a process that was looked up."""
+        return run_spec(self._runner, spec, args, kwargs)
 
     cdef Spec find(self, object key, bint in_loop):
         cdef PyObject* found = PyDict_GetItemWithError(self._runner.direct, key)
@@ -50,6 +57,20 @@ cdef class Calls:
     def _resolve(self, key, in_loop):
         """The engine looks up a process that is called for the first time -> Spec."""
         raise NotImplementedError
+
+
+cdef inline object execute_spec(Runner runner, Spec spec, tuple args, dict kwargs):
+    if runner.hooks.tracer is not None:
+        return runner.hooks.tracer.execute(runner.execute, spec, args, kwargs)
+    return runner.execute(spec, args, kwargs)
+
+
+cdef inline object run_spec(Runner runner, Spec spec, tuple args, dict kwargs):
+    if runner.hooks.tracer is not None:
+        return runner.hooks.tracer.run(runner.complete if spec.is_async else runner.run, spec, args, kwargs)
+    if spec.is_async:
+        return runner.complete(spec, args, kwargs)
+    return runner.run(spec, args, kwargs)
 
 
 cdef dict taken(Spec spec, dict kwargs):

@@ -93,6 +93,7 @@ cdef class Footprint:
     cdef dict latched         # the signals of the commit that made the snapshot; None: none
     cdef object commit_hook
     cdef public object extra
+    cdef public object trace
     cdef list points
     cdef void* context    # identity of the context that the process runs in
     cdef int grow(self) except -1

@@ -14,6 +14,7 @@ class Draft: ...
 @disjoint_base
 class Footprint:
     process: str | None
+    trace: Any
     extra: Any
     @property
     def store(self) -> Store: ...

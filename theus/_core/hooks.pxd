@@ -1,4 +1,5 @@
 cdef class Hooks:
+    cdef public object tracer
     cdef public object before
     cdef public object discard
     cdef public object check

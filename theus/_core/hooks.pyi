@@ -7,12 +7,14 @@ from theus._core.conflict import Arbiter, Ticket
 from theus._core.context import Spec
 from theus._core.signal import Outgoing
 from theus._core.transaction import Transaction
+from theus.engine.tracing import Tracer
 
 _Args: TypeAlias = tuple[Any, ...]
 _Kwargs: TypeAlias = dict[str, Any]
 
 @disjoint_base
 class Hooks:
+    tracer: Tracer | None
     before: Callable[[Transaction, Spec, _Args, _Kwargs], object] | None
     discard: Callable[[Transaction, BaseException], object] | None
     check: Callable[[Transaction, Spec | None], object] | None

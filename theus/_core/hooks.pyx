@@ -4,6 +4,8 @@
 cdef class Hooks:
     """What the runner needs from the engine. All are callables unless said otherwise.
 
+    tracer: None, or what traces calls: `tracer.run(call, spec, args, kwargs)` calls `call(spec, args,
+        kwargs)`, `tracer.execute` awaits it; `tracer.opened(tx, spec)` is told of each attempt.
     before(tx, spec, args, kwargs): before the body of each attempt (audit of inputs); None: nothing.
     discard(tx, error): an attempt lost to another commit, or a transaction without a process could
         not be committed; None: nothing.

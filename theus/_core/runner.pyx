@@ -67,6 +67,8 @@ cdef class Runner:
             tx.started = time.monotonic()
         ctx.tx = tx
         ctx.spec = spec
+        if self.hooks.tracer is not None:
+            self.hooks.tracer.opened(tx, spec)
         return ctx
 
     cdef int map_result(self, Spec spec, ProcessContext ctx, object result, bint last) except -1:

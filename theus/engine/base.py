@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Sequence
 
+    from opentelemetry.trace import TracerProvider
+
     from theus.audit import AuditSystem
     from theus.heavy.allocator import HeavyZoneAllocator
 
@@ -265,6 +267,16 @@ class EngineBase(Calls):
             data = self.state.to_dict()
             validator.validate(None, lambda path: _at(data, path))
             self._pipeline.schema = SchemaParticipant(validator)
+        self._pipeline.wire(self._hooks)
+
+    def set_tracer_provider(self, provider: TracerProvider | None) -> None:
+        """Trace calls with OpenTelemetry from now on; None: no more. See docs/observability.md."""
+        tracer = None
+        if provider is not None:
+            from theus.engine.tracing import Tracer
+
+            tracer = Tracer(provider)
+        self._pipeline.tracer = self._dispatcher.tracer = tracer
         self._pipeline.wire(self._hooks)
 
     def _refuse_closed(self) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from theus._core.store import Store
     from theus._core.transaction import Transaction
     from theus.audit.gate import AuditValidator
+    from theus.engine.tracing import Tracer
     from theus.outbox import Outbox
     from theus.schema.validator import SchemaValidator
     from theus.signals import SignalHub
@@ -41,6 +42,9 @@ class Participant(Protocol):
 
     def discard(self, tx: Transaction, error: BaseException) -> None:
         """The attempt had no effect. May not fail."""
+
+    def failed(self, tx: Transaction, spec: Spec, error: BaseException) -> None:
+        """The same, because the body of a process or a check raised. May not fail."""
 
 
 class SchemaParticipant:
@@ -66,6 +70,9 @@ class SchemaParticipant:
         """Nothing to do."""
 
     def discard(self, tx: Transaction, error: BaseException) -> None:
+        """Nothing to do."""
+
+    def failed(self, tx: Transaction, spec: Spec, error: BaseException) -> None:
         """Nothing to do."""
 
 
@@ -147,20 +154,23 @@ class Pipeline:
         self._hub = hub
         self._order = threading.RLock()
         self._handing_out = False
+        self.tracer: Tracer | None = None
         self.audit: AuditParticipant | None = None
         self.schema: SchemaParticipant | None = None
 
     @property
     def participants(self) -> tuple[Participant, ...]:
         """Who takes part, in order."""
-        return tuple(item for item in (self.audit, self.schema) if item is not None)
+        known = (self.tracer, self.audit, self.schema)
+        return tuple(item for item in known if item is not None)
 
     def wire(self, hooks: Any) -> None:
         """Give the runner exactly the calls that have something to do."""
         active = self.participants
         audit = self.audit
         hooks.before = audit.before if audit is not None else None
-        hooks.failed = audit.failed if audit is not None else None
+        hooks.tracer = self.tracer
+        hooks.failed = self.failed if active else None
         hooks.check = self.check if active else None
         hooks.after = self.after if active else None
         hooks.discard = self.discard if active else None
@@ -182,6 +192,11 @@ class Pipeline:
         """Tell everyone that an attempt had no effect."""
         for item in reversed(self.participants):
             item.discard(tx, error)
+
+    def failed(self, tx: Transaction, spec: Spec, error: BaseException) -> None:
+        """Tell everyone that a body or a check raised."""
+        for item in reversed(self.participants):
+            item.failed(tx, spec, error)
 
     def hand_out(self, sent: Outgoing | None) -> bool:
         """Messages and signals of finished commits, in the order of their versions, once.

@@ -12,6 +12,7 @@ import functools
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from theus._core.context import transaction_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from theus._core.context import ProcessContext
     from theus.contracts.model import ProcessContract
     from theus.engine.settings import Settings
+    from theus.engine.tracing import Tracer
     from theus.parallel import Outcome, PoolBackend
 
 __all__ = ["Dispatcher"]
@@ -40,6 +42,7 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._pool: PoolBackend | None = None
         self._closed = False
+        self.tracer: Tracer | None = None
 
     def pool(self) -> PoolBackend:
         """The pool, started on first use."""
@@ -73,12 +76,15 @@ class Dispatcher:
 
         @functools.wraps(func)
         def remote(ctx: ProcessContext, *args: Any, **kwargs: Any) -> Any:
-            future = self._submit(ctx, func, contract, args, kwargs)
-            try:
-                return _take(ctx, future.result())
-            except BaseException:
-                future.cancel()
-                raise
+            with self._task(ctx) as done:
+                future = self._submit(ctx, func, contract, args, kwargs)
+                try:
+                    outcome = future.result()
+                except BaseException:
+                    future.cancel()
+                    raise
+                done(outcome)
+            return _take(ctx, outcome)
 
         return remote
 
@@ -89,10 +95,18 @@ class Dispatcher:
 
         @functools.wraps(func)
         async def remote(ctx: ProcessContext, *args: Any, **kwargs: Any) -> Any:
-            future = self._submit(ctx, func, contract, args, kwargs)
-            return _take(ctx, await asyncio.wrap_future(future))
+            with self._task(ctx) as done:
+                future = self._submit(ctx, func, contract, args, kwargs)
+                outcome = await asyncio.wrap_future(future)
+                done(outcome)
+            return _take(ctx, outcome)
 
         return remote
+
+    def _task(self, ctx: ProcessContext) -> AbstractContextManager[Callable[[Outcome], object]]:
+        """The time a body spends on its way, in a worker and back; gives whom to tell the end."""
+        tracer = self.tracer
+        return nullcontext(_ignore) if tracer is None else tracer.task(ctx.process)
 
     def _submit(
         self,
@@ -104,8 +118,14 @@ class Dispatcher:
     ) -> Future[Outcome]:
         from theus.parallel import Parcel
 
-        parcel = Parcel(func, args, kwargs, _context(ctx, contract), ctx.process)
+        tracer = self.tracer
+        trace = None if tracer is None else tracer.carried()
+        parcel = Parcel(func, args, kwargs, _context(ctx, contract), ctx.process, trace)
         return self.pool().submit(parcel)
+
+
+def _ignore(outcome: Outcome) -> None:
+    """Nobody wants to know."""
 
 
 def _context(ctx: ProcessContext, contract: ProcessContract) -> Any:

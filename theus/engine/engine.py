@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -102,13 +104,14 @@ class TheusEngine(Historic):
     ) -> Awaitable[Any]:
         """Run a function under a name, unregistered: async on the loop, sync in a thread."""
         spec = self._registry.anonymous(name, func)
-        return self._runner.execute(spec, args, kwargs)
+        awaitable: Awaitable[Any] = self._execute(spec, args, kwargs)
+        return awaitable
 
     def execute_parallel(self, name: Callable[..., Any] | str, **kwargs: Any) -> Any:
         """Run a process in the worker pool, whether or not it is marked parallel; blocking."""
         spec = self._remote_spec(self._registry.resolve(name), False)
         self._refuse_closed()
-        return self._runner.run(spec, (), kwargs)
+        return self._run(spec, (), kwargs)
 
     def get_pool(self) -> PoolBackend:
         """The worker pool, started on first use."""
@@ -155,7 +158,10 @@ class TheusEngine(Historic):
         if not calls:
             return []
         with ThreadPoolExecutor(limit or len(calls), thread_name_prefix="theus-flow") as threads:
-            futures = [threads.submit(self.run, name, **arguments) for name, arguments in calls]
+            futures = [
+                threads.submit(copy_context().run, partial(self.run, name, **arguments))
+                for name, arguments in calls
+            ]
             done: Iterable[Any] = [future.exception() for future in futures]
         for error in done:
             if error is not None:

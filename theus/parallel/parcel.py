@@ -36,6 +36,8 @@ class Parcel:
         Its first argument; None calls it without one.
     name:
         What messages call the task; by default the function's name.
+    trace:
+        The trace that it belongs to, see `trace_context`; None where nobody traces.
     """
 
     function: Callable[..., Any]
@@ -43,6 +45,7 @@ class Parcel:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     context: ParallelContext | None = None
     name: str = ""
+    trace: dict[str, str] | None = None
 
     @property
     def title(self) -> str:
@@ -77,6 +80,7 @@ class Job(NamedTuple):
     limit: float | None
     log_level: int
     carried: dict[str, Any]
+    trace: dict[str, str] | None
 
 
 def pack(parcel: Parcel, limit: float | None, log_level: int, carried: dict[str, Any]) -> bytes:
@@ -92,7 +96,8 @@ def pack(parcel: Parcel, limit: float | None, log_level: int, carried: dict[str,
     if type(function) is FunctionRef:
         function = tuple(function)  # type: ignore[assignment]  # less to pickle
     kwargs = dict(parcel.kwargs)
-    job = (function, parcel.args, kwargs, parcel.context, name, limit, log_level, carried)
+    told = (name, limit, log_level, carried, parcel.trace)
+    job = (function, parcel.args, kwargs, parcel.context, *told)
     try:
         return pickle.dumps(job, _PROTOCOL)
     except Exception as error:  # noqa: BLE001 - anything may be raised by the pickling of a value

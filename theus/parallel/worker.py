@@ -24,6 +24,7 @@ from theus.parallel.lifeline import die_with
 from theus.parallel.parcel import Job, Outcome, pack_outcome, unpack
 from theus.parallel.relay import RelayHandler
 from theus.parallel.run import run
+from theus.parallel.trace_context import restore
 
 __all__ = ["Setup", "find_variable", "main"]
 
@@ -124,6 +125,8 @@ def _answer(data: bytes | bytearray) -> bytes:
 def _run(job: Job) -> Outcome:
     for place, value in job.carried.items():
         find_variable(place).set(value)
+    if job.trace is not None:
+        restore(job.trace)
     return run(job.function, job.context, job.args, job.kwargs, job.limit)
 
 
