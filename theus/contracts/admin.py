@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from theus._core.admin import elevate, lower
 from theus._core.refusal import at_place, place
+from theus._logs import logger
 
 if TYPE_CHECKING:
     from theus._core.transaction import Transaction
 
 __all__ = ["AdminTransaction"]
 
-_log = logging.getLogger("theus.admin")
+_log = logger("admin")
 C = TypeVar("C")
 
 
