@@ -24,8 +24,8 @@ def editing(engine: Transacting, context: Any, locks: LockManager) -> Iterator[A
 
     A context object with locks is open in the block, zones that it got there are locked after
     it. An engine without a context object gives a transaction instead. Fields that are the same
-    as before are not written; those that are constant have to be. An exception in the block, or a commit that fails, changes
-    nothing and is raised.
+    as before are not written; those that are constant have to be. An exception in the block, or
+    a commit that fails, changes nothing and is raised.
     """
     if context is None:
         with engine.transaction(write_timeout_ms=None) as tx:
