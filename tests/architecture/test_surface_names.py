@@ -42,9 +42,6 @@ SURFACE = {
 }
 
 PENDING = {
-    "theus.guards ContextGuard": 3,
-    "theus.guards ContextLoggerAdapter": 3,
-    "theus._core ContextGuard": 3,
     "theus.parallel InterpreterPool": 4,
     "theus.schema_gen generate_schema_from_file": 6,
     "theus.schema_gen generate_code_from_schema": 6,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from theus.heavy.registry import MemoryRegistry
     from theus.outbox import OutboxMsg
     from theus.signals import SignalHub, SignalReceiver
-    from theus.supervisor import SupervisorCore, SupervisorProxy
+    from theus.supervisor import ContextGuard, SupervisorCore, SupervisorProxy
 else:
     try:
         import theus._core.node  # noqa: F401
@@ -54,6 +54,7 @@ __all__ = [
     "AuditSystem",
     "BufferDescriptor",
     "ConflictManager",
+    "ContextGuard",
     "DeltaEntry",
     "FSMState",
     "FrozenDict",
@@ -101,6 +102,7 @@ _HOMES = {
     "SignalHub": "theus.signals",
     "SignalReceiver": "theus.signals",
     "State": "theus._core.state",
+    "ContextGuard": "theus.supervisor",
     "SupervisorCore": "theus.supervisor",
     "SupervisorProxy": "theus.supervisor",
     "Transaction": "theus._core.transaction",

@@ -4,6 +4,7 @@ from typing import Any, Final, NoReturn, final
 __pyx_capi__: Final[dict[str, object]]
 CAN_READ: Final = 1
 CAN_WRITE: Final = 2
+CAN_PASS: Final = 4
 REPORTS: Final = 16
 
 @final

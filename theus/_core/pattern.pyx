@@ -32,6 +32,7 @@ cdef extern from "Python.h":
 
 CAN_READ = READ
 CAN_WRITE = WRITE
+CAN_PASS = BELOW
 REPORTS = REPORT
 
 cdef enum Kind:
@@ -303,7 +304,7 @@ cpdef Position nothing():
 
 
 EVERYTHING = unlimited(False)
-FREE = {
+cdef dict FREE = {
     flags: constant(("**",), flags & STRICT, READ | WRITE | flags & REPORT)
     for flags in (0, STRICT, REPORT, STRICT | REPORT)
 }

@@ -76,14 +76,14 @@ cdef str pattern_of(tuple parts):
     return text or "**"
 
 
-cdef object access_refused(object process, bint pure, str action, tuple parts, bint items, Position pos):
+cpdef object access_refused(object process, bint pure, str action, tuple parts, bint items, Position pos):
     """The error of an access. `items`: to what is in the container at `parts`, whichever key."""
     cdef int line
     cdef str file
     path = format_path(parts) if parts else "the whole state"
     file, line = place()
     where = f"{path!r}{at_place(file, line)}"
-    who = f"process {process!r}" if process else "this transaction"
+    who = f"process {process!r}" if process else "this code"
     patterns = allowed(pos)
     change = None
     if action == "private":
@@ -111,13 +111,13 @@ cdef object access_refused(object process, bint pure, str action, tuple parts, b
     )
 
 
-cdef object zone_refused(object process, int act, tuple parts, int limits, object marks):
+cpdef object zone_refused(object process, int act, tuple parts, int limits, object marks):
     """The error of a change that the zone of a place does not allow."""
     cdef int line
     cdef str file
     path = format_path(parts)
     file, line = place()
-    who = f"process {process!r}" if process else "this transaction"
+    who = f"process {process!r}" if process else "this code"
     may = [
         verb for verb, bit in (("read", 0), ("added to", NO_APPEND), ("replaced", NO_UPDATE), ("deleted", NO_DELETE))
         if not limits & bit

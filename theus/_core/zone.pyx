@@ -18,6 +18,7 @@ cdef struct Row:
 cdef Row* ROWS = <Row*>calloc(MOST, sizeof(Row))
 cdef int COUNT = 0
 FIRST = <unsigned char*>calloc(128, 1)
+ACTS = {"assign": ASSIGN, "append": APPEND, "update": UPDATE, "delete": DELETE}
 
 
 def limits_of(rule, *, bint decides=True):

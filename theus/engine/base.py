@@ -21,6 +21,7 @@ from theus._logs import logger
 from theus.context.base import zones_of
 from theus.context.limits import marks_of
 from theus.context.locking import LockManager
+from theus.context.logs import ContextLoggerAdapter
 from theus.context.namespaces import NamespaceRegistry
 from theus.context.updates import FunctionResult, StateUpdate
 from theus.contracts.violations import Violations
@@ -36,7 +37,6 @@ from theus.outbox import Outbox, OutboxCollector
 from theus.signals import SignalHub
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Sequence
 
     from opentelemetry.trace import TracerProvider
@@ -71,8 +71,8 @@ class _Services:
     """What contexts get from outside the core."""
 
     @staticmethod
-    def logger(name: str) -> logging.Logger:
-        return logger(f"process.{name}")
+    def logger(name: str) -> ContextLoggerAdapter:
+        return ContextLoggerAdapter(logger(f"process.{name}"), name)
 
     @staticmethod
     def heavy(guard: Any) -> Any:

@@ -1,119 +1,43 @@
-"""A key store with versions, and proxies that show an object without handing it out.
-
-For programs that keep objects of their own beside the state: connections, models, caches. The
-store holds references and never copies; a proxy decides what may be done with what it shows.
-"""
+"""Proxies that show an object without handing it out; what may be done with it, `rights` say."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence, Sequence
 from collections.abc import Set as AbstractSet
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from theus._core.freeze import rule_for
 from theus._core.path import format_path, parse_path
 from theus._core.view import FrozenDict
 from theus.context.plain import plain
-from theus.errors import ContractViolationError, UnsupportedValueError
+from theus.errors import UnsupportedValueError
+from theus.supervisor.rights import ALL, Act, Fixed, Free, Rights
 
 if TYPE_CHECKING:
     from theus._core.transaction import Transaction
 
-__all__ = ["SequenceProxy", "SupervisorCore", "SupervisorProxy"]
+__all__ = ["SequenceProxy", "SupervisorProxy", "is_record"]
 
 _NOTHING: Final = object()
-
-
-@final
-class SupervisorCore:
-    """Values by key, held by reference, with a version per key. Safe to use from any thread.
-
-    The first write of a key gives it version 1, every further one adds one. A key that was
-    removed and is written again goes on above the versions of what was removed before, so an
-    equal version always means the same write.
-    """
-
-    __slots__ = ("_entries", "_floor", "_lock")
-
-    def __init__(self) -> None:
-        self._entries: dict[str, tuple[Any, int]] = {}
-        self._floor = 0
-        self._lock = threading.Lock()
-
-    def read(self, key: str, default: Any = None) -> Any:
-        """The very object that was written last, or `default`. O(1), without a lock."""
-        entry = self._entries.get(key)
-        return default if entry is None else entry[0]
-
-    def write(self, key: str, value: Any) -> int:
-        """Keep `value` under `key`; the new version of the key.
-
-        Raises UnsupportedValueError for a key that is no text.
-        """
-        if type(key) is not str:
-            raise UnsupportedValueError(
-                f"a key of the store is a str, not {type(key).__qualname__}",
-                type_name=type(key).__qualname__,
-            )
-        with self._lock:  # what is replaced is released after it: its end may run any code
-            before = self._entries.get(key)
-            version = (self._floor if before is None else before[1]) + 1
-            self._entries[key] = (value, version)
-        return version
-
-    def get_version(self, key: str) -> int:
-        """The version of a key; 0 where there is none."""
-        entry = self._entries.get(key)
-        return 0 if entry is None else entry[1]
-
-    def contains(self, key: str) -> bool:
-        """Whether there is such a key."""
-        return key in self._entries
-
-    def keys(self) -> list[str]:
-        """The keys, in the order of their first write."""
-        with self._lock:
-            return list(self._entries)
-
-    def remove(self, key: str) -> bool:
-        """Forget a key; whether it was there."""
-        with self._lock:
-            entry = self._entries.pop(key, None)
-            if entry is not None:
-                self._floor = max(self._floor, entry[1])
-        return entry is not None
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._entries
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __repr__(self) -> str:
-        return f"<SupervisorCore with {len(self)} keys>"
 
 
 class _Proxy:
     """What the proxies share: where they stand, what may be done, and how parts are shown."""
 
-    __slots__ = ("_parts", "_read_only", "_target", "_transaction")
+    __slots__ = ("_parts", "_rights", "_target", "_transaction")
 
     _parts: tuple[Any, ...]
-    _read_only: bool
+    _rights: Rights
     _target: Any
     _transaction: Transaction | None
+    _of_mapping: ClassVar[type[SupervisorProxy]]
+    _of_sequence: ClassVar[type[SequenceProxy]]
 
-    def _stand(
-        self, target: Any, parts: tuple[Any, ...], read_only: bool, transaction: Any
-    ) -> None:
+    def _stand(self, target: Any, parts: tuple[Any, ...], rights: Rights, transaction: Any) -> None:
         object.__setattr__(self, "_target", target)
         object.__setattr__(self, "_parts", parts)
-        object.__setattr__(self, "_read_only", read_only)
+        object.__setattr__(self, "_rights", rights)
         object.__setattr__(self, "_transaction", transaction)
 
     @property
@@ -123,55 +47,55 @@ class _Proxy:
 
     @property
     def read_only(self) -> bool:
-        """Whether writes are refused."""
-        return self._read_only
+        """Whether every write is refused."""
+        return self._rights.read_only
 
     def is_proxy(self) -> bool:
         """True: this shows another object."""
         return True
 
-    def _writable(self, key: Any) -> Any:
-        """The object to write to, once writing is known to be allowed."""
-        if self._read_only:
-            raise self._refusal(key)
+    def _whole(self) -> Any:
+        """The object, once reading all of it is known to be allowed."""
+        self._rights.read(self._parts, ALL, False)
         return self._target
 
-    def _refusal(self, key: Any) -> ContractViolationError:
-        path = format_path((*self._parts, *(() if key is None else (key,)))) or "this proxy"
-        return ContractViolationError(
-            f"Illegal Write: no permission to change {path}: the proxy is read-only. Make one "
-            f"with read_only=False, or write to a copy (`to_dict()`).",
-            path=path,
-            action="write",
-            allowed=(),
-        )
+    def _writable(self, key: Any, act: Act, present: bool = True) -> Any:
+        """The object to write to, once that is known to be allowed."""
+        self._rights.write(self._parts, key, act, present)
+        return self._target
 
     def _shown(self, key: Any, value: Any) -> Any:
         """A part as the proxy hands it out: under a proxy too, if it could be changed."""
-        parts = (*self._parts, key)
+        self._rights.read(self._parts, key, _is_shown(value))
+        return self._part((*self._parts, key), value, self._rights.below(key))
+
+    def _part(self, parts: tuple[Any, ...], value: Any, rights: Rights) -> Any:
         if isinstance(value, tuple) and not hasattr(value, "_fields"):
-            return tuple(self._shown(index, item) for index, item in enumerate(value))
-        if isinstance(value, Mapping) or _is_record(value):
-            part: _Proxy = SupervisorProxy.__new__(SupervisorProxy)
-        elif isinstance(value, Sequence) and not isinstance(value, _LEAVES):
-            part = SequenceProxy.__new__(SequenceProxy)
+            return tuple(
+                self._part((*parts, index), item, rights.below(index))
+                for index, item in enumerate(value)
+            )
+        if isinstance(value, Mapping) or is_record(value):
+            part: _Proxy = self._of_mapping.__new__(self._of_mapping)
+        elif _is_shown(value):
+            part = self._of_sequence.__new__(self._of_sequence)
         else:
-            return _protected(value) if self._read_only else value
-        part._stand(value, parts, self._read_only, self._transaction)
+            return _protected(value) if rights.read_only else value
+        part._stand(value, parts, rights, self._transaction)
         return part
 
     def __copy__(self) -> Any:
-        return plain(self._target)
+        return plain(self._whole())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return plain(self._target)
+        return plain(self._whole())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _same, (plain(self._target),)
+        return _same, (plain(self._whole()),)
 
     def __repr__(self) -> str:
-        kind = " read-only" if self._read_only else ""
-        return f"<{type(self).__name__}{kind} {self.path!r}: {plain(self._target)!r}>"
+        kind = " read-only" if self.read_only else ""
+        return f"<{type(self).__name__}{kind} {self.path!r}: {plain(self._whole())!r}>"
 
 
 class SupervisorProxy(_Proxy, MutableMapping[Any, Any]):
@@ -211,28 +135,30 @@ class SupervisorProxy(_Proxy, MutableMapping[Any, Any]):
         transaction: Transaction | None = None,
     ) -> None:
         parts = parse_path(path) if path else ()
-        if isinstance(target, SupervisorProxy):
-            read_only = read_only or target._read_only
-            target = target._target
+        if type(target) is SupervisorProxy:  # a guard stays what it is: its contract holds
+            read_only = read_only or target.read_only
+            target = target._whole()
         if transaction is not None:
             target = _guarded(transaction, parts, target, not read_only)
-        if not (isinstance(target, Mapping) or _is_record(target)):
+        if not (isinstance(target, Mapping) or is_record(target)):
             raise UnsupportedValueError(
                 f"a SupervisorProxy shows a mapping or an object with attributes, not "
                 f"{type(target).__qualname__}",
                 path=path,
                 type_name=type(target).__qualname__,
             )
-        self._stand(target, parts, bool(read_only), transaction)
+        self._stand(target, parts, Fixed() if read_only else Free(), transaction)
 
     def to_dict(self) -> dict[str, Any]:
         """A plain, detached copy, all levels. O(size)."""
-        target = self._target
+        target = self._whole()
         return plain(dict(target) if isinstance(target, Mapping) else _fields(target))  # type: ignore[no-any-return]
 
     def __getitem__(self, key: Any) -> Any:
         target = self._target
-        if isinstance(target, Mapping):
+        if not self._has(key):
+            self._rights.read(self._parts, key, True)
+        elif isinstance(target, Mapping):
             return self._shown(key, target[key])
         value = getattr(target, key, _NOTHING) if key in _fields(target) else _NOTHING
         if value is _NOTHING:
@@ -240,14 +166,14 @@ class SupervisorProxy(_Proxy, MutableMapping[Any, Any]):
         return self._shown(key, value)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        target = self._writable(key)
+        target = self._writable(key, "assign", self._has(key))
         if isinstance(target, Mapping):
             target[key] = _bare(value)  # type: ignore[index]
         else:
             setattr(target, key, _bare(value))
 
     def __delitem__(self, key: Any) -> None:
-        target = self._writable(key)
+        target = self._writable(key, "delete")
         if isinstance(target, Mapping):
             del target[key]  # type: ignore[attr-defined]
         elif key in _fields(target):
@@ -256,14 +182,18 @@ class SupervisorProxy(_Proxy, MutableMapping[Any, Any]):
             raise KeyError(key)
 
     def __iter__(self) -> Iterator[Any]:
-        target = self._target
+        target = self._whole()
         return iter(target if isinstance(target, Mapping) else _fields(target))
 
     def __len__(self) -> int:
-        target = self._target
+        target = self._whole()
         return len(target if isinstance(target, Mapping) else _fields(target))
 
     def __contains__(self, key: object) -> bool:
+        self._rights.read(self._parts, key, True)
+        return self._has(key)
+
+    def _has(self, key: object) -> bool:
         target = self._target
         return key in (target if isinstance(target, Mapping) else _fields(target))
 
@@ -308,31 +238,37 @@ class SequenceProxy(_Proxy, MutableSequence[Any]):
 
     def to_list(self) -> list[Any]:
         """A plain, detached copy, all levels. O(size)."""
-        return plain(list(self._target))  # type: ignore[no-any-return]
+        return plain(list(self._whole()))  # type: ignore[no-any-return]
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            places = range(len(self._target))[index]
+            places = range(len(self._whole()))[index]
             return [self._shown(place, self._target[place]) for place in places]
-        return self._shown(index, self._target[index])
+        place = self._place(index)
+        return self._shown(place, self._target[place])
 
     def __setitem__(self, index: Any, value: Any) -> None:
         bare = [_bare(one) for one in value] if isinstance(index, slice) else _bare(value)
-        self._writable(None)[index] = bare
+        self._writable(self._place(index), "update")[index] = bare
 
     def __delitem__(self, index: Any) -> None:
-        del self._writable(None)[index]
+        del self._writable(self._place(index), "delete")[index]
 
     def __len__(self) -> int:
-        return len(self._target)
+        return len(self._whole())
+
+    def _place(self, index: Any) -> Any:
+        """An index counted from the beginning; ALL for a slice. Raises IndexError."""
+        return ALL if isinstance(index, slice) else range(len(self._target))[index]
 
     def insert(self, index: int, value: Any) -> None:
         """Put a value before the one at `index`."""
-        self._writable(None).insert(index, _bare(value))
+        act: Act = "append" if index >= len(self._target) else "update"
+        self._writable(ALL, act).insert(index, _bare(value))
 
     def sort(self, *, key: Any = None, reverse: bool = False) -> None:
         """Sort in place."""
-        self._writable(None).sort(key=key, reverse=reverse)
+        self._writable(ALL, "update").sort(key=key, reverse=reverse)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, SequenceProxy):
@@ -344,7 +280,15 @@ class SequenceProxy(_Proxy, MutableSequence[Any]):
     __hash__ = None  # type: ignore[assignment]
 
 
+_Proxy._of_mapping, _Proxy._of_sequence = SupervisorProxy, SequenceProxy
 _LEAVES: Final = (str, bytes, bytearray, memoryview, range, tuple)
+
+
+def _is_shown(value: Any) -> bool:
+    """Whether a proxy is made for a value."""
+    if isinstance(value, Mapping) or is_record(value):
+        return True
+    return isinstance(value, Sequence) and not isinstance(value, _LEAVES)
 
 
 def _same(value: Any) -> Any:
@@ -352,8 +296,10 @@ def _same(value: Any) -> Any:
 
 
 def _bare(value: Any) -> Any:
-    """The object itself, where a proxy is to be stored."""
-    return value._target if isinstance(value, _Proxy) else value
+    """What is stored where a proxy is given: the object itself, a copy where a guard limits it."""
+    if not isinstance(value, _Proxy):
+        return value
+    return value._target if isinstance(value._rights, (Free, Fixed)) else plain(value._whole())
 
 
 def _guarded(transaction: Transaction, parts: tuple[Any, ...], target: Any, enter: bool) -> Any:
@@ -368,7 +314,7 @@ def _guarded(transaction: Transaction, parts: tuple[Any, ...], target: Any, ente
     return transaction.get(parts, target)
 
 
-def _is_record(value: Any) -> bool:
+def is_record(value: Any) -> bool:
     rule = rule_for(value.__class__)
     return rule is not None and rule.kind == "record"
 
