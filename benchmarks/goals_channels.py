@@ -1,90 +1,46 @@
-"""Goals 22 to 24: the log's append, publishing, and burst delivery to receivers.
-
-Every figure is a ratio of minima over interleaved rounds in one run.
-
-    python -m benchmarks.goals_channels [--rounds N] [--json]
-"""
+"""Goals 22 to 24: the log's append, publishing, and burst delivery to receivers."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
 from time import perf_counter, time
-from timeit import Timer
 
+from benchmarks.harness import AsyncTurn, race_async, ratio, repeated
+from benchmarks.table import Bound, goal
 from theus._core.ring import Ring
 from theus.signals import SignalHub, SignalReceiver
 
-CALLS = 20
-"""Calls in one statement, so that the loop around them does not count."""
 MESSAGES = 10_000
 BURST = 100
+ROUNDS = 60
+BURSTS = 20
 
 
-@dataclass(frozen=True)
-class Result:
-    """One goal and what was measured; `at_most` says which side of the bounds is good."""
-
-    number: int
-    goal: str
-    floor: float
-    target: float
-    gate: float
-    measured: float
-    at_most: bool
-
-    def within(self, bound: float) -> bool:
-        """Whether the measured ratio keeps to a bound."""
-        return self.measured <= bound if self.at_most else self.measured >= bound
-
-
-def race(cases: dict[str, tuple[str, dict[str, object]]], rounds: int) -> dict[str, float]:
-    """Nanoseconds per call: the minimum over `rounds` interleaved rounds of each statement."""
-    count = 5_000
-    timers = {
-        name: Timer("\n".join([statement] * CALLS), globals=names)
-        for name, (statement, names) in cases.items()
-    }
-    best = dict.fromkeys(timers, float("inf"))
-    for _ in range(rounds):
-        for name, timer in timers.items():
-            best[name] = min(best[name], timer.timeit(count) / (count * CALLS) * 1e9)
-    return best
-
-
-def append(rounds: int) -> Result:
-    """Goal 22: an entry with its time against a tuple with its time in a deque."""
+@goal(22, "log append with its time / deque.append((time(), k, m))", Bound("0.47", 0.7, 1.0))
+def append() -> float:
+    """An entry with its time against a tuple with its time in a deque."""
     ring, rival = Ring(4096), deque[object](maxlen=4096)
-    best = race(
-        {
-            "ring": ("append('k', 'm')", {"append": ring.append}),
-            "deque": ("append((now(), 'k', 'm'))", {"append": rival.append, "now": time}),
-        },
-        rounds,
+    return ratio(
+        repeated("append('k', 'm')", {"append": ring.append}),
+        repeated("append((now(), 'k', 'm'))", {"append": rival.append, "now": time}),
+        ROUNDS,
     )
-    goal = "append with time / deque.append((time(), k, m))"
-    return Result(22, goal, 0.47, 0.7, 1.0, best["ring"] / best["deque"], at_most=True)
 
 
-def publish(rounds: int) -> Result:
-    """Goal 23: a message to a subscriber that does not wait against a bounded deque."""
+@goal(23, "publish, nobody waits / deque.append", Bound("1.1", 2.0, 3.0))
+def publish() -> float:
+    """A message to a subscriber that does not wait against a bounded deque."""
     hub, rival = SignalHub(1024), deque[object](maxlen=1024)
     receiver = hub.subscribe()
-    best = race(
-        {
-            "publish": ("publish(1)", {"publish": hub.publish}),
-            "deque": ("append(1)", {"append": rival.append}),
-        },
-        rounds,
+    measured = ratio(
+        repeated("publish(1)", {"publish": hub.publish}, copies=20, loops=5_000),
+        repeated("append(1)", {"append": rival.append}, copies=20, loops=5_000),
+        ROUNDS,
     )
-    assert receiver.missed or receiver.pending
-    goal = "publish, nobody waits / deque.append"
-    return Result(23, goal, 1.1, 2.0, 3.0, best["publish"] / best["deque"], at_most=True)
+    assert receiver.pending
+    return measured
 
 
 async def by_queues(receivers: int) -> None:
@@ -129,59 +85,36 @@ async def listen_one_by_one(receiver: SignalReceiver) -> None:
         await receiver.recv_async()
 
 
-async def burst(receivers: int, rounds: int) -> dict[str, float]:
-    """Seconds for all messages of each way, the minimum over interleaved rounds."""
-    ways: dict[str, Callable[[], Awaitable[None]]] = {
-        "queues": lambda: by_queues(receivers),
-        "batches": lambda: by_hub(receivers, listen_in_batches),
-        "one by one": lambda: by_hub(receivers, listen_one_by_one),
+def timed(way: Callable[[], Awaitable[None]]) -> AsyncTurn:
+    """One turn: all messages to all receivers."""
+
+    async def turn() -> float:
+        start = perf_counter()
+        await way()
+        return perf_counter() - start
+
+    return turn
+
+
+def burst(receivers: int) -> tuple[float, float]:
+    """How many times as long queues take as the hub, received in batches and one by one."""
+    turns = {
+        "queues": timed(lambda: by_queues(receivers)),
+        "batches": timed(lambda: by_hub(receivers, listen_in_batches)),
+        "one by one": timed(lambda: by_hub(receivers, listen_one_by_one)),
     }
-    best = dict.fromkeys(ways, float("inf"))
-    for _ in range(rounds):
-        for name, way in ways.items():
-            start = perf_counter()
-            await way()
-            best[name] = min(best[name], perf_counter() - start)
-    return best
+    best = asyncio.run(race_async(turns, BURSTS))
+    return best["queues"] / best["batches"], best["queues"] / best["one by one"]
 
 
-def delivery(rounds: int) -> list[Result]:
-    """Goal 24, and what is left of it for those who receive one message at a time."""
-    results = []
-    for receivers, floor, target, gate in ((1, 3.9, 2.5, 1.5), (10, 6.5, 4.0, 2.0)):
-        best = asyncio.run(burst(receivers, max(3, rounds // 3)))
-        goal = f"burst delivery, {receivers} receiver(s): queues / hub"
-        measured = best["queues"] / best["batches"]
-        results.append(Result(24, goal, floor, target, gate, measured, at_most=False))
-        alone = best["queues"] / best["one by one"]
-        print(f"    {goal}, recv_async one by one: {alone:.2f}", file=sys.stderr)
-    return results
-
-
-def measure(rounds: int = 15) -> list[Result]:
-    """All goals of this file."""
-    return [append(rounds), publish(rounds), *delivery(rounds)]
-
-
-def main() -> int:
-    """Measure and print; 1 if something is outside its gate."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    options = parser.parse_args()
-    results = measure(options.rounds)
-    if options.json:
-        print(json.dumps([asdict(result) for result in results]))
-    else:
-        print(f"{'':4}{'goal':<52}{'floor':>7}{'target':>8}{'gate':>7}{'measured':>10}")
-        for result in results:
-            mark = "ok" if result.within(result.target) else "outside the target"
-            print(
-                f"{result.number:<4}{result.goal:<52}{result.floor:>7.2f}{result.target:>8.2f}"
-                f"{result.gate:>7.2f}{result.measured:>10.2f}  {mark}"
-            )
-    return 0 if all(result.within(result.gate) for result in results) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+@goal(
+    24,
+    "burst delivery: an asyncio.Queue per receiver / hub",
+    Bound("3.9", 2.5, 1.5, "1 receiver", at_most=False),
+    Bound("", None, None, "1 receiver, one by one", at_most=False),
+    Bound("6.5", 4.0, 2.0, "10 receivers", at_most=False),
+    Bound("", None, None, "10 receivers, one by one", at_most=False),
+)
+def delivery() -> tuple[float, ...]:
+    """What is put into each queue is published once."""
+    return (*burst(1), *burst(10))

@@ -1,6 +1,6 @@
 """Measure the goals and print, for each: floor, target, gate, measured, verdict.
 
-    python -m benchmarks.run [--only 1,7,18] [--json]
+    python -m benchmarks.run [--only 1,7,18] [--json FILE]
 
 Figures are ratios of minima over interleaved rounds, unless a unit is printed. Exit 1 if a figure
 misses its gate.
@@ -26,7 +26,8 @@ MODULES = (
     "goals_commits",
     "goals_memory",
     "goals_calls",
-    "goals_rings",
+    "goals_channels",
+    "goals_conditions",
     "goals_diffs",
     "goals_contention",
     "goals_history",
