@@ -417,6 +417,14 @@ cdef class Guard:
         admit(value, self.where_key(key))
         return value
 
+    def __deepcopy__(self, memo):
+        return self.plain()
+
+    def __repr__(self):
+        if self.tx.status != ACTIVE:
+            return "<guard of a transaction that has ended>"
+        return repr(self.plain())
+
 
 cdef object plain_guard(object guard):
     return (<Guard>guard).plain()

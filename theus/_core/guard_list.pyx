@@ -8,7 +8,7 @@ a private copy of the list and conflicts with any other change of it.
 
 cimport cython
 from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
-from theus._core.footprint cimport ACTIVE, Draft
+from theus._core.footprint cimport Draft
 from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
 from theus._core.guard cimport ITEMS, Guard, set_maker
 from theus._core.guard_keys cimport plain_value
@@ -385,16 +385,8 @@ cdef class ListGuard(Guard):
     def __copy__(self):
         return self.copy()
 
-    def __deepcopy__(self, memo):
-        return self.plain()
-
     def __reduce__(self):
         return list, (self.plain(),)
-
-    def __repr__(self):
-        if self.tx.status != ACTIVE:
-            return "<guard of a transaction that has ended>"
-        return repr(self.plain())
 
 
 cdef Guard make_list_guard():

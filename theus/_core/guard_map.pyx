@@ -2,7 +2,6 @@
 
 cimport cython
 from cpython.object cimport PyObject
-from theus._core.footprint cimport ACTIVE
 from theus._core.freeze cimport is_held, plain_of
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_keys cimport KeyedGuard
@@ -205,16 +204,8 @@ cdef class MapGuard(KeyedGuard):
     def __copy__(self):
         return self.copy()
 
-    def __deepcopy__(self, memo):
-        return self.plain()
-
     def __reduce__(self):
         return dict, (self.plain(),)
-
-    def __repr__(self):
-        if self.tx.status != ACTIVE:
-            return "<guard of a transaction that has ended>"
-        return repr(self.plain())
 
 
 cdef Guard make_map_guard():

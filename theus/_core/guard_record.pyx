@@ -6,7 +6,6 @@ holds. Methods that a library implements in C get a real instance made from the 
 """
 
 cimport cython
-from theus._core.footprint cimport ACTIVE
 from theus._core.freeze cimport Rule, is_held, plain_of
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_keys cimport KeyedGuard
@@ -178,19 +177,13 @@ cdef class RecordGuard(KeyedGuard):
     def __copy__(self):
         return self.plain()
 
-    def __deepcopy__(self, memo):
-        return self.plain()
-
     def __reduce_ex__(self, protocol):
         return self.plain().__reduce_ex__(protocol)
 
-    def __repr__(self):
-        if self.tx.status != ACTIVE:
-            return "<guard of a transaction that has ended>"
-        return repr(self.plain())
 
-
-_OWN = frozenset(name for name in vars(RecordGuard) if name.startswith("__"))
+_OWN = frozenset(
+    name for cls in (RecordGuard, Guard) for name in vars(cls) if name.startswith("__")
+)
 
 
 cdef Guard make_record_guard():

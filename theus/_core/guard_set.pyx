@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
-from theus._core.footprint cimport ACTIVE, Draft
+from theus._core.footprint cimport Draft
 from theus._core.freeze cimport admit, is_plain_leaf
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_keys cimport KeyedGuard
@@ -236,16 +236,8 @@ cdef class SetGuard(KeyedGuard):
     def __copy__(self):
         return self.members()
 
-    def __deepcopy__(self, memo):
-        return self.members()
-
     def __reduce__(self):
         return set, (list(self.members()),)
-
-    def __repr__(self):
-        if self.tx.status != ACTIVE:
-            return "<guard of a transaction that has ended>"
-        return repr(self.members())
 
 
 cdef Guard make_set_guard():
