@@ -205,8 +205,8 @@ def test_a_context_variable_that_is_none_is_refused(place):
 
 def test_log_records_reach_the_parent(processes, caplog):
     with caplog.at_level(logging.WARNING):
-        processes.submit(tasks.log_something, "some.library", "text").result(WAIT)
-    records = [record for record in caplog.records if record.name == "some.library"]
+        processes.submit(tasks.log_something, "some_library", "text").result(WAIT)
+    records = [record for record in caplog.records if record.name == "some_library"]
     assert [record.getMessage() for record in records] == ["seen text", "with traceback"]
     assert records[0].process in processes.pids()
     assert "ValueError: logged" in records[1].exc_text
@@ -214,8 +214,8 @@ def test_log_records_reach_the_parent(processes, caplog):
 
 def test_log_levels_are_those_of_the_parent(processes, caplog):
     with caplog.at_level(logging.DEBUG):
-        processes.submit(tasks.log_something, "other.library", "text").result(WAIT)
-    texts = [record.getMessage() for record in caplog.records if record.name == "other.library"]
+        processes.submit(tasks.log_something, "other_library", "text").result(WAIT)
+    texts = [record.getMessage() for record in caplog.records if record.name == "other_library"]
     assert texts == ["hidden text", "seen text", "with traceback"]
 
 
@@ -223,11 +223,11 @@ def test_a_filter_that_fails_is_counted_and_hurts_nobody(processes):
     def refuse(record):
         raise ZeroDivisionError
 
-    logger = logging.getLogger("filtered.library")
+    logger = logging.getLogger("filtered_library")
     logger.addFilter(refuse)
     before = processes.stats().lost_logs
     try:
-        processes.submit(tasks.log_something, "filtered.library", "text").result(WAIT)
+        processes.submit(tasks.log_something, "filtered_library", "text").result(WAIT)
     finally:
         logger.removeFilter(refuse)
     assert processes.stats().lost_logs - before == 2
