@@ -9,8 +9,9 @@ from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from theus._closing import Closing
 from theus._core.context import Spec
 from theus.engine import flows
 from theus.engine.discovery import scan
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["TheusEngine"]
 
 
-class TheusEngine(Historic):
+class TheusEngine(Historic, Closing):
     """Owns the state; registers and runs processes as transactions.
 
     Parameters
@@ -191,19 +192,14 @@ class TheusEngine(Historic):
         if heavy is not None:
             heavy.cleanup()
 
-    def __enter__(self) -> TheusEngine:
+    def __enter__(self) -> Self:
         self._refuse_closed()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.shutdown()
 
-    async def __aenter__(self) -> TheusEngine:
+    async def __aenter__(self) -> Self:
         self._refuse_closed()
         return self
 

@@ -8,11 +8,11 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from theus._closing import Closing
 from theus.errors import HeavyGoneError, HeavyZoneError, HeavyZoneFullError
 from theus.heavy import window as windows
 from theus.heavy.array import ShmArray, array_over, attach_array
@@ -61,7 +61,7 @@ class _Block:
     bytes: int
 
 
-class HeavyZoneAllocator:
+class HeavyZoneAllocator(Closing):
     """Makes, finds and frees the heavy arrays of one session.
 
     Parameters
@@ -218,15 +218,7 @@ class HeavyZoneAllocator:
     def __len__(self) -> int:
         return len(self._table.blocks)
 
-    def __enter__(self) -> HeavyZoneAllocator:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.cleanup()
 
     def __repr__(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Final, Self, final
 
+from theus._closing import Closing
 from theus._core.pattern import CAN_READ, Position, check, compile_patterns, pattern_keys
 from theus._logs import logger
 from theus.errors import SignalClosedError, SignalLaggedError
@@ -44,7 +44,7 @@ class Subscription:
 
 
 @final
-class SignalBus:
+class SignalBus(Closing):
     """Calls handlers for the signals of a hub, in the order of publication.
 
     All handlers run on one thread of the bus, one after the other: they need no locks among
@@ -140,12 +140,7 @@ class SignalBus:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.stop()
 
     def _deliver(self, receiver: SignalReceiver) -> None:

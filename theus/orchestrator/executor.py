@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, TypeVar, final
+from typing import Any, TypeVar, final
 
+from theus._closing import Closing
 from theus.parallel.backends.threads import ThreadPool
 
 __all__ = ["ThreadExecutor"]
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @final
-class ThreadExecutor:
+class ThreadExecutor(Closing):
     """Runs functions on a bounded number of threads; an `IScheduler`.
 
     The threads are those of a `theus.parallel.ThreadPool`: each function runs with the context
@@ -53,13 +53,5 @@ class ThreadExecutor:
         """Take nothing more; with `wait`, return when everything submitted has ended."""
         self._pool.shutdown(wait)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.shutdown()

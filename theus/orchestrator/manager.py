@@ -8,9 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self, final
 
+from theus._closing import Closing
 from theus._logs import logger
 from theus.errors import EngineClosedError, SettingsError, TransitionError
 from theus.interfaces import IEngine, IScheduler
@@ -36,7 +36,7 @@ Action = Callable[[Signal], object]
 
 
 @final
-class WorkflowManager:
+class WorkflowManager(Closing):
     """Runs processes and workflows of an engine when signals arrive; an `IOrchestrator`.
 
     Actions run on the scheduler, side by side; those of one signal start in the order in
@@ -226,12 +226,7 @@ class WorkflowManager:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.stop()
 
     def _refuse_stopped(self) -> None:

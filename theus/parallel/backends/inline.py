@@ -6,9 +6,9 @@ import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, final
 
+from theus._closing import Closing
 from theus.errors import PoolClosedError, TaskTimeoutError
 from theus.parallel.backend import BackendEntry, Capabilities, PoolStats
 from theus.parallel.parcel import Outcome, Parcel
@@ -24,7 +24,7 @@ _CAPABILITIES = Capabilities(
 
 
 @final
-class InlinePool:
+class InlinePool(Closing):
     """The protocol of a pool without one: for tests, debugging, and tiny work.
 
     `submit` calls the task before it returns, in a copy of the caller's context variables,
@@ -115,15 +115,7 @@ class InlinePool:
                 timeouts=self._timeouts,
             )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.shutdown()
 
     def _check_open(self) -> None:

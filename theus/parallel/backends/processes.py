@@ -9,9 +9,9 @@ import os
 import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from types import TracebackType
-from typing import Any, NoReturn, Self, final
+from typing import Any, NoReturn, final
 
+from theus._closing import Closing
 from theus.errors import (
     NotTransferableError,
     ParallelError,
@@ -38,7 +38,7 @@ _CAPABILITIES = Capabilities(
 
 
 @final
-class ProcessPool:
+class ProcessPool(Closing):
     """A pool of worker processes that share nothing with each other.
 
     A worker that dies, by whatever cause, fails or repeats only the task it had, and is
@@ -232,16 +232,8 @@ class ProcessPool:
         ready = (Phase.IDLE, Phase.BUSY)
         return tuple(sorted(worker.pid for worker in workers if worker.phase in ready))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.shutdown(wait=kind is None)
+    def _leave(self, error: BaseException | None) -> None:
+        self.shutdown(wait=error is None)
 
     def __reduce__(self) -> NoReturn:
         raise NotTransferableError(

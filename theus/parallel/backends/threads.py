@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from types import TracebackType
-from typing import Any, NamedTuple, Self, final
+from typing import Any, NamedTuple, final
 
+from theus._closing import Closing
 from theus._logs import logger
 from theus.errors import ParallelError, PoolClosedError, TaskTimeoutError
 from theus.parallel.admission import Admission
@@ -48,7 +48,7 @@ class _Here(threading.local):
 
 
 @final
-class ThreadPool:
+class ThreadPool(Closing):
     """A pool of threads: for tasks that wait, or that let go of the interpreter lock.
 
     Nothing is pickled: functions of any kind, arguments and results are the very objects.
@@ -164,16 +164,8 @@ class ThreadPool:
                 timeouts=self._timeouts,
             )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.shutdown(wait=kind is None)
+    def _leave(self, error: BaseException | None) -> None:
+        self.shutdown(wait=error is None)
 
     def __repr__(self) -> str:
         return f"<ThreadPool of {self._size}, {self._admission.inside} tasks unfinished>"
