@@ -51,6 +51,11 @@ def fails_there(ctx: Any) -> int:
     raise KeyError("no")
 
 
+@process(inputs=[], outputs=["domain.n"], semantic=SemanticType.PURE, parallel=True)
+def pure_there(ctx: Any) -> str:
+    return format(trace.get_current_span().get_span_context().trace_id, "032x")
+
+
 class Recorder:
     """The spans that have ended."""
 
@@ -368,6 +373,13 @@ class Never:
 @process(inputs=["domain.n"], outputs=["domain.n"])
 async def for_ever(ctx: Any) -> None:
     await Never()
+
+
+def test_a_pure_process_may_be_traced_into_its_worker(recorder: Recorder) -> None:
+    with TheusEngine(START, pool="processes", pool_size=1) as engine:
+        engine.set_tracer_provider(recorder.provider)
+        there = engine.run(pure_there)
+    assert there == format(recorder.only("task pure_there").context.trace_id, "032x")
 
 
 def test_a_cancelled_call_ends_its_spans(engine: TheusEngine, recorder: Recorder) -> None:

@@ -1,8 +1,8 @@
 """What happens around the install of a commit, in one fixed order.
 
 Before it: contract (by the guards, at the access), audit rules, schema. After it: outbox and
-signals in the order of versions, then the audit's success. Whoever takes part has three calls:
-`prepare` may veto, `publish` may not fail, `discard` undoes; the order is the tuple
+signals in the order of versions, then the audit's success. Whoever takes part has four calls:
+`prepare` may veto, `publish` may not fail, `discard` and `failed` undo; the order is the tuple
 `Pipeline.participants`, so rollback is one loop.
 """
 
