@@ -31,6 +31,7 @@ MODULES = (
     "goals_diffs",
     "goals_contention",
     "goals_history",
+    "goals_invariants",
 )
 HEAD = f"{'no':>3}  {'goal':<84}{'floor':>10}{'target':>11}{'gate':>11}{'measured':>11}  verdict"
 

@@ -6,12 +6,12 @@ deadline ...). Each class has a stable ``code``, a ``remedy`` (what to do), and 
 ``fields`` (paths, processes, versions ...) that are readable as attributes. Code decides by
 type and by field, never by message text. All of them can be pickled.
 
-This module imports nothing of Theus.
+This module imports nothing of Theus but the base of the tree.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from theus._error import TheusError
 
 __all__ = [
     "AuditAbortError",
@@ -31,6 +31,7 @@ __all__ = [
     "HeavyZoneError",
     "HeavyZoneFullError",
     "ImmutableError",
+    "InvariantViolationError",
     "LockViolationError",
     "LockWarning",
     "NotTransferableError",
@@ -64,42 +65,6 @@ __all__ = [
     "WorkerDiedError",
     "WriteTimeoutError",
 ]
-
-
-def _rebuild(cls: type[TheusError], message: str, fields: dict[str, Any]) -> TheusError:
-    return cls(message, **fields)
-
-
-class TheusError(Exception):
-    """Base of all errors of Theus.
-
-    Parameters
-    ----------
-    message:
-        What happened, where, why and what to do, in one text.
-    fields:
-        Structured facts (``path``, ``process``, ``version`` ...). Each is also an attribute.
-    """
-
-    code: ClassVar[str] = "T000"
-    remedy: ClassVar[str] = "See the message; every subclass says what to do."
-
-    def __init__(self, message: str = "", **fields: Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.fields = fields
-        for name, value in fields.items():
-            setattr(self, name, value)
-
-    if TYPE_CHECKING:  # the fields, which differ per class
-
-        def __getattr__(self, name: str) -> Any: ...
-
-    def __str__(self) -> str:
-        return self.message
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message, self.fields)
 
 
 # --- state and transactions ---------------------------------------------------------------
@@ -301,6 +266,17 @@ class SchemaViolationError(TheusError, ValueError):
 
     code = "T204"
     remedy = "Correct the values named in the message."
+
+
+class InvariantViolationError(TheusError, ValueError):
+    """A commit would leave a state in which an invariant of the engine does not hold.
+
+    Nothing was changed. Fields: ``invariant`` (its name), ``process``, ``paths`` (what it read),
+    ``version`` (the snapshot). What the invariant itself raised is the cause.
+    """
+
+    code = "T206"
+    remedy = "Make the change so that the rule holds afterwards, all of it in one commit."
 
 
 class LockViolationError(TheusError, PermissionError):

@@ -32,6 +32,7 @@ from theus._core.store cimport Store
 from theus._core.validate cimport (
     CHANGED, CLOSED, FORGOTTEN, FRESH, IDLE, STALE, changed_since, is_stale,
 )
+from theus._core.watch cimport own_verdicts, settle_verdicts, upheld
 
 import datetime
 import decimal
@@ -127,6 +128,8 @@ cdef int install(Footprint tx) except -1:
         return FENCED
     if verdict != IDLE:
         tx.refused = True
+        if tx.judged is not None:
+            own_verdicts(tx)
         if store.counters is not None:
             store.counters.abort("conflict")
         raise conflict_error(tx, tx.ver if verdict == STALE else tx.asserted, verdict == FORGOTTEN)
@@ -188,7 +191,7 @@ cdef int judge(Footprint tx) except -1:
             verdict = CHANGED
         else:
             verdict = changed_since(tx, tx.asserted)
-    if verdict == FRESH and is_stale(tx):
+    if verdict == FRESH and (is_stale(tx) or store.invariants is not None and not upheld(tx)):
         verdict = STALE
     if verdict != FRESH:
         return verdict
@@ -287,6 +290,8 @@ cdef object apply_all(Footprint tx, double moment, ReadSet reads):
     store.ver = ver
     store.commits += 1
     tx.committed_version = ver
+    if tx.judged is not None:
+        settle_verdicts(tx)
     if reads is not None:
         tx.give_reads(reads)
     evicted = store.history.append(

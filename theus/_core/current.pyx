@@ -49,7 +49,7 @@ cdef PyObject* current_now() noexcept:
 
 cdef bint forbid(Transaction tx, str phrase, str event, str subject, tuple where) except -1:
     """Refuse (or report) what a PURE process does; False where contracts are not enforced."""
-    if not tx.pos.flags & (STRICT | REPORT):
+    if not tx.pos.flags & (STRICT | REPORT) and not tx.inspected:
         return False
     error = act_refused(tx.process, tx.pos, phrase, event, subject, where)
     raise_or_report(tx.store.report, tx.pos.flags, error)
@@ -62,6 +62,8 @@ cdef Transaction joinable(Store store, bint in_loop):
     if theus_current is NULL:
         return None
     tx = <Transaction>theus_current
+    if tx.inspected:
+        forbid(tx, "call a process", "theus.run", "", place())
     if tx.status != ACTIVE or (in_loop and tx.context != theus_context()):
         return None
     if tx.store is not store:
@@ -80,6 +82,17 @@ cdef object call_body(ProcessContext ctx, object func, tuple args, dict kwargs):
         if args or kwargs:
             return func(ctx, *args, **kwargs)
         return func(ctx)
+    finally:
+        theus_current = outer
+
+
+cdef object call_inspecting(Transaction tx, object func, object view):
+    """Call what may only look at what a transaction would commit; meanwhile it is the current one."""
+    global theus_current
+    cdef PyObject* outer = theus_current
+    theus_current = <PyObject*>tx
+    try:
+        return func(view)
     finally:
         theus_current = outer
 

@@ -41,6 +41,7 @@ cdef class Footprint:
     cdef u64 ver
     cdef int status
     cdef bint track       # reads count (serializable)
+    cdef bint inspected   # an invariant is looking: nothing may be written, own writes are noted too
     cdef long epoch       # number of drafts made
     cdef Py_ssize_t mark  # number of the newest savepoint; 0: none
     cdef bint pure
@@ -85,6 +86,7 @@ cdef class Footprint:
     cdef readonly bint strict
     cdef readonly u64 committed_version
     cdef readonly bint refused
+    cdef object judged    # what invariants said; None: they were not asked
     cdef readonly object chain
     cdef readonly double limit_ms
     cdef readonly double started
@@ -99,6 +101,8 @@ cdef class Footprint:
     cdef int grow(self) except -1
     cdef int dedupe(self) except -1
     cdef int forget(self) noexcept
+    cdef int hand_reads(self, ReadSet reads) noexcept
+    cdef int regain_reads(self, ReadSet reads) noexcept
     cdef int give_reads(self, ReadSet reads) noexcept
     cdef int keep_more(self, object guard) except -1
     cdef int finish(self, int status) except -1

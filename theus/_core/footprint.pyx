@@ -92,11 +92,8 @@ cdef class Footprint:
             Py_XDECREF(self.reads[index].key)
         return 0
 
-    cdef int give_reads(self, ReadSet reads) noexcept:
-        """Hand over all reads. The heavy zone, whose objects may hold anything, is named by its mark."""
-        cdef PyObject* heavy = <PyObject*>self.store.heavy
-        cdef PyObject* mark = <PyObject*>self.store.mark
-        cdef Py_ssize_t index
+    cdef int hand_reads(self, ReadSet reads) noexcept:
+        """Hand over all reads to an empty set."""
         reads.count = self.count
         if self.reads is self.few:
             memcpy(reads.few, self.few, self.count * sizeof(Read))
@@ -105,6 +102,31 @@ cdef class Footprint:
             self.reads = self.few
             self.room = FEW
         self.count = 0
+        return 0
+
+    cdef int regain_reads(self, ReadSet reads) noexcept:
+        """Take back what was handed over, in place of what was read since."""
+        self.forget()
+        if self.reads is not self.few:
+            free(self.reads)
+        self.count = reads.count
+        if reads.count <= FEW:
+            self.reads = self.few
+            self.room = FEW
+            memcpy(self.few, reads.reads, reads.count * sizeof(Read))
+        else:
+            self.reads = reads.reads
+            self.room = reads.count
+            reads.reads = reads.few
+        reads.count = 0
+        return 0
+
+    cdef int give_reads(self, ReadSet reads) noexcept:
+        """The same. The heavy zone, whose objects may hold anything, is named by its mark."""
+        cdef PyObject* heavy = <PyObject*>self.store.heavy
+        cdef PyObject* mark = <PyObject*>self.store.mark
+        cdef Py_ssize_t index
+        self.hand_reads(reads)
         for index in range(reads.count):
             if reads.reads[index].node is heavy:
                 reads.reads[index].node = mark
@@ -181,6 +203,8 @@ cdef class Footprint:
         self.commit_hook = None
         if self.count:
             self.forget()
+        if self.judged is not None:
+            self.judged = None
         if self.latched is not None:
             self.latched = None
         if self.outbox_log is not None:

@@ -4,6 +4,7 @@ from theus._core.guard cimport Guard
 
 cdef class KeyedGuard(Guard):
     cdef object lookup(self, object key, object default)
+    cdef int note_own(self, object key) except -1
     cdef object drafted(self, object key, object value, object default)
     cdef int put(self, object key, object value) except -1
     cdef int store_draft(self, object key, object value) except -1

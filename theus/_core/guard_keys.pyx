@@ -6,7 +6,7 @@ from theus._core.footprint cimport ACTIVE, Draft, Footprint
 from theus._core.freeze cimport is_held, is_plain_leaf, plain_of, thaw
 from theus._core.guard cimport Guard
 from theus._core.layout cimport prefetch
-from theus._core.log cimport DEEP, KEY
+from theus._core.log cimport DEEP, INSIDE, KEY
 from theus._core.node cimport Node, Tomb, is_node, is_tomb, keys_at, size_at, value_at
 from theus._core.path cimport check_key, format_path
 from theus._core.pattern cimport READ, STRICT
@@ -37,6 +37,7 @@ cdef class KeyedGuard(Guard):
         if self.draft is not None:
             value = PyDict_GetItemWithError(self.draft.over, key)
             if value is not NULL:
+                self.note_own(key)
                 return self.drafted(key, <object>value, default)
         value = PyDict_GetItemWithError(node.cur, key)
         if node.mtime > tx.ver:
@@ -55,6 +56,12 @@ cdef class KeyedGuard(Guard):
         if value is NULL:
             return default
         return <object>value
+
+    cdef int note_own(self, object key) except -1:
+        """A pending value is looked at: a read for an invariant, which depends on it from now on."""
+        if self.tx.inspected and not self.private:
+            self.tx.note(self.node, <PyObject*>key, INSIDE)
+        return 0
 
     cdef object drafted(self, object key, object value, object default):
         """A pending value as the process gets it."""
@@ -198,6 +205,7 @@ cdef class KeyedGuard(Guard):
             if value is not NULL:
                 if limited and is_plain_leaf(<object>value):
                     self.refuse("read", key)
+                self.note_own(key)
                 if type(<object>value) is Op:
                     self.resolve(key, <Op>value)
                     return True
@@ -263,6 +271,7 @@ cdef class KeyedGuard(Guard):
         if self.draft is not None:
             value = PyDict_GetItemWithError(self.draft.over, key)
             if value is not NULL:
+                self.note_own(key)
                 return self.drafted(key, <object>value, self.tx.absent)
         value = value_at(self.node, key, self.tx.ver)
         if value is not NULL and is_node(value):

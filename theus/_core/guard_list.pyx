@@ -86,7 +86,7 @@ cdef class ListGuard(Guard):
         if is_plain_leaf(value):
             return value
         if isinstance(value, Guard):
-            return value
+            return self.alias(index, <Guard>value) if self.tx.inspected else value
         return self.raw(index, value)
 
     cdef object item(self, Py_ssize_t index, bint noted):
@@ -96,6 +96,8 @@ cdef class ListGuard(Guard):
         cdef Py_ssize_t kept
         cdef object key
         if draft is not None:
+            if self.tx.inspected:
+                self.note_what(DEEP)
             if draft.full is not None:
                 return self.shown(index, draft.full[index])
             kept = self.kept()

@@ -10,6 +10,7 @@ cdef enum What:
     SHAPE = 1     # which keys, how many items
     ALL = 2       # every value of this node
     DEEP = 3      # everything below
+    INSIDE = 4    # one key that the attempt wrote, and everything below; noted for invariants only
 
 
 cdef struct Read:

@@ -1,4 +1,5 @@
 from theus._core.footprint cimport Footprint
+from theus._core.log cimport Read
 from theus._core.node cimport Node, u64
 from theus._core.store cimport Store
 
@@ -10,6 +11,7 @@ cdef enum Judgement:
     CLOSED = 4       # by a ticket holder
     IDLE = 5         # nothing is left to do
 
+cdef bint read_stale(Read* read, u64 ver) except -1
 cdef bint is_stale(Footprint tx) except -1
 cdef int changed_since(Footprint tx, u64 version) except -1
 

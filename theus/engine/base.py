@@ -13,10 +13,12 @@ from theus._core.conflict import Arbiter, ConflictManager
 from theus._core.context import Spec
 from theus._core.guard_keys import detached
 from theus._core.hooks import Hooks
+from theus._core.invariant import refuse_in_invariant
 from theus._core.ring import Ring
 from theus._core.runner import Runner
 from theus._core.state import State, state_of
 from theus._core.store import Store
+from theus._core.watch import Invariant
 from theus._logs import logger
 from theus.context.base import zones_of
 from theus.context.limits import marks_of
@@ -112,6 +114,8 @@ class EngineBase(Calls):
         )
         self._context = context
         self._lock = threading.Lock()
+        self._invariants: dict[str, Invariant] = {}
+        self._invariants_lock = threading.Lock()
         self._closed = False
         self._heavy: HeavyZoneAllocator | None = None
         self._audit_system: AuditSystem | None = None
@@ -190,6 +194,8 @@ class EngineBase(Calls):
     @property
     def state(self) -> State:
         """The newest version; the same object as long as nothing is committed. O(1)."""
+        if self._invariants:
+            refuse_in_invariant("theus.state")
         return state_of(self._store)
 
     @property

@@ -1,9 +1,9 @@
 """What happens around the install of a commit, in one fixed order.
 
-Before it: contract (by the guards, at the access), audit rules, schema. After it: outbox and
-signals in the order of versions, then the audit's success. Whoever takes part has four calls:
-`prepare` may veto, `publish` may not fail, `discard` and `failed` undo; the order is the tuple
-`Pipeline.participants`, so rollback is one loop.
+Before it: contract (by the guards, at the access), audit rules, schema, invariants. After it:
+outbox and signals in the order of versions, then the audit's success. Whoever takes part has four
+calls: `prepare` may veto, `publish` may not fail, `discard` and `failed` undo; the order is the
+tuple `Pipeline.participants`, so rollback is one loop.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from theus._core.invariant import check_invariants
 from theus._core.path import format_path
 from theus.errors import AuditError
 
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
     from theus.schema.validator import SchemaValidator
     from theus.signals import SignalHub
 
-__all__ = ["AuditParticipant", "Participant", "Pipeline", "SchemaParticipant"]
+__all__ = [
+    "AuditParticipant",
+    "InvariantParticipant",
+    "Participant",
+    "Pipeline",
+    "SchemaParticipant",
+]
 
 
 class Participant(Protocol):
@@ -68,6 +75,22 @@ class SchemaParticipant:
 
     def publish(self, tx: Transaction, spec: Spec | None) -> None:
         """Nothing to do."""
+
+    def discard(self, tx: Transaction, error: BaseException) -> None:
+        """Nothing to do."""
+
+    def failed(self, tx: Transaction, spec: Spec, error: BaseException) -> None:
+        """Nothing to do."""
+
+
+class InvariantParticipant:
+    """Every invariant that a commit touches must hold for its result."""
+
+    def prepare(self, tx: Transaction, spec: Spec | None) -> None:
+        check_invariants(tx)
+
+    def publish(self, tx: Transaction, spec: Spec | None) -> None:
+        """Nothing to do: what was read became known with the install."""
 
     def discard(self, tx: Transaction, error: BaseException) -> None:
         """Nothing to do."""
@@ -157,12 +180,13 @@ class Pipeline:
         self.tracer: Tracer | None = None
         self.audit: AuditParticipant | None = None
         self.schema: SchemaParticipant | None = None
+        self.invariants: InvariantParticipant | None = None
 
     @property
     def participants(self) -> tuple[Participant, ...]:
         """Who takes part, in order."""
-        known = (self.tracer, self.audit, self.schema)
-        return tuple(item for item in known if item is not None)
+        everyone = (self.tracer, self.audit, self.schema, self.invariants)
+        return tuple(item for item in everyone if item is not None)
 
     def wire(self, hooks: Any) -> None:
         """Give the runner exactly the calls that have something to do."""

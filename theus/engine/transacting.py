@@ -138,6 +138,7 @@ class Transacting(EngineBase):
 
     def edit(self) -> AbstractContextManager[Any]:
         """Set-up code: `with engine.edit() as context: context.domain.x = 1`; one commit."""
+        refuse_in_pure("edit the state", "theus.edit")
         return editing(self, self._context, self._locks)
 
     def report_conflict(self, name: str) -> RetryDecision:
