@@ -3,13 +3,14 @@
 from cpython.object cimport PyObject
 from theus._core.delta cimport Op
 from theus._core.footprint cimport ACTIVE, FAILED, Draft, Footprint
+from theus._core.freeze cimport Rule
 from theus._core.guard cimport Guard, area_guard, is_hidden, root_guard
 from theus._core.guard_list cimport ListGuard
 from theus._core.guard_keys cimport KeyedGuard, commute_all
 from theus._core.guard_map cimport MapGuard
 from theus._core.guard_set cimport SetGuard
 from theus._core.log cimport KEY
-from theus._core.node cimport LIST, Node, Tomb, value_at
+from theus._core.node cimport LIST, RECORD, Node, Tomb, value_at
 from theus._core.path cimport format_path, parse_path
 from theus._core.pattern cimport EVERYTHING, READ, STRICT, Position
 from theus._core.refusal cimport access_refused, raise_or_report
@@ -188,6 +189,26 @@ cdef class Access(Footprint):
         heavy = len(parts) > 0 and parts[0] == "heavy"
         value = peek_value(self, self.store.heavy if heavy else self.store.root, parts, 1 if heavy else 0)
         return default if value is self.absent else value
+
+    def records_on(self, tuple parts not None):
+        """(depth, class) of the records that the path to a container or key leads through; unnoted."""
+        cdef Position pos = self.pos
+        cdef bint track = self.track
+        cdef Py_ssize_t index
+        cdef list found = []
+        root = self.root
+        self.pos, self.root, self.track = EVERYTHING, None, False
+        try:
+            value = self.get_root()
+            for index in range(len(parts) - 1):
+                value = step(value, parts[index], self.absent)
+                if not isinstance(value, Guard):
+                    break
+                if (<Guard>value).node.kind == RECORD:
+                    found.append((index + 1, (<Rule>(<Guard>value).node.rule).cls))
+        finally:
+            self.pos, self.root, self.track = pos, root, track
+        return found
 
     cdef int check_time(self) except -1:
         cdef double elapsed

@@ -188,7 +188,7 @@ cdef int add_places(Guard root, dict places) except -1:
     return 0
 
 
-def check_invariants(Transaction tx not None):
+def check_invariants(Transaction tx not None, spec):
     """Ask every invariant that a prepared transaction touches.
 
     Raises InvariantViolationError for the first that does not hold.

@@ -260,7 +260,10 @@ class EngineBase(Calls):
         return self._store.collect()
 
     def set_schema(self, model: Any) -> None:
-        """Check every resulting state against a model (pydantic v2 or dataclass); None: no more.
+        """Check the result of every commit against a schema; None: no more.
+
+        A pydantic v2 model, a dataclass (classes), or a JSON Schema (a mapping). What a commit
+        touches is checked, before anything is visible.
 
         Raises SchemaViolationError if the present state does not fit.
         """

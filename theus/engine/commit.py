@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from theus._core.delta import plain
 from theus._core.invariant import check_invariants
 from theus._core.path import format_path
 from theus.errors import AuditError
+from theus.schema.point import Added
 
 if TYPE_CHECKING:
     from theus._core.context import Spec
+    from theus._core.delta import Op
     from theus._core.signal import Outgoing
     from theus._core.store import Store
     from theus._core.transaction import Transaction
@@ -38,8 +41,8 @@ __all__ = [
 ]
 
 
-class Participant(Protocol):
-    """Someone who takes part in commits."""
+class Participant:
+    """Someone who takes part in commits; what a class leaves as it is here is never called."""
 
     def prepare(self, tx: Transaction, spec: Spec | None) -> None:
         """Look at what would be committed; raise to refuse it."""
@@ -54,15 +57,15 @@ class Participant(Protocol):
         """The same, because the body of a process or a check raised. May not fail."""
 
 
-class SchemaParticipant:
+class SchemaParticipant(Participant):
     """The resulting state must fit the model, or nothing becomes visible."""
 
     def __init__(self, validator: SchemaValidator) -> None:
         self._validator = validator
 
     def prepare(self, tx: Transaction, spec: Spec | None) -> None:
-        changed = {op.path[0] for op in tx.ops or () if op.path and op.path[0] != "heavy"}
-        if not changed:
+        changed, added = _touched(tx.ops or ())
+        if not changed and not added:
             return
 
         def get_plain(path: tuple[Any, ...]) -> Any:
@@ -71,35 +74,34 @@ class SchemaParticipant:
                 raise KeyError(format_path(path))
             return value
 
-        self._validator.validate(changed, get_plain)
-
-    def publish(self, tx: Transaction, spec: Spec | None) -> None:
-        """Nothing to do."""
-
-    def discard(self, tx: Transaction, error: BaseException) -> None:
-        """Nothing to do."""
-
-    def failed(self, tx: Transaction, spec: Spec, error: BaseException) -> None:
-        """Nothing to do."""
+        self._validator.validate(
+            changed, get_plain, added=added, records=tx.records_on, process=tx.process
+        )
 
 
-class InvariantParticipant:
+def _touched(ops: Sequence[Op]) -> tuple[list[tuple[Any, ...]], list[Added]]:
+    """Paths that operations change, and what they add to lists and sets; without the heavy zone."""
+    changed, added = [], []
+    for op in ops:
+        path = op.path
+        if not path or path[0] == "heavy":
+            continue
+        if op.kind == "extend":
+            added.append(Added(path, [plain(one) for one in op.new]))
+        elif op.kind == "add":
+            added.append(Added(path[:-1], path[-1:]))
+        else:
+            changed.append(path[:-1] if op.kind == "discard" else path)
+    return changed, added
+
+
+class InvariantParticipant(Participant):
     """Every invariant that a commit touches must hold for its result."""
 
-    def prepare(self, tx: Transaction, spec: Spec | None) -> None:
-        check_invariants(tx)
-
-    def publish(self, tx: Transaction, spec: Spec | None) -> None:
-        """Nothing to do: what was read became known with the install."""
-
-    def discard(self, tx: Transaction, error: BaseException) -> None:
-        """Nothing to do."""
-
-    def failed(self, tx: Transaction, spec: Spec, error: BaseException) -> None:
-        """Nothing to do."""
+    prepare = staticmethod(check_invariants)
 
 
-class AuditParticipant:
+class AuditParticipant(Participant):
     """Rules on inputs before the body and on outputs before the commit; counts what fails."""
 
     def __init__(self, validator: AuditValidator) -> None:
@@ -183,44 +185,53 @@ class Pipeline:
         self.invariants: InvariantParticipant | None = None
 
     @property
-    def participants(self) -> tuple[Participant, ...]:
+    def participants(self) -> tuple[Participant | Tracer, ...]:
         """Who takes part, in order."""
         everyone = (self.tracer, self.audit, self.schema, self.invariants)
         return tuple(item for item in everyone if item is not None)
 
+    def _calls(self, name: str) -> tuple[Callable[..., None], ...]:
+        """The calls of this name that have something to do, in order."""
+        idle = getattr(Participant, name)
+        everyone = self.participants
+        return tuple(getattr(one, name) for one in everyone if getattr(type(one), name) is not idle)
+
     def wire(self, hooks: Any) -> None:
         """Give the runner exactly the calls that have something to do."""
-        active = self.participants
         audit = self.audit
+        self._prepare, self._publish = self._calls("prepare"), self._calls("publish")
+        self._discard, self._failed = self._calls("discard")[::-1], self._calls("failed")[::-1]
         hooks.before = audit.before if audit is not None else None
         hooks.tracer = self.tracer
-        hooks.failed = self.failed if active else None
-        hooks.check = self.check if active else None
-        hooks.after = self.after if active else None
-        hooks.discard = self.discard if active else None
+        hooks.failed = self.failed if self._failed else None
+        hooks.check = self.check if self._prepare else None
+        if len(self._prepare) == 1:
+            hooks.check = self._prepare[0]
+        hooks.after = self.after if self._publish else None
+        hooks.discard = self.discard if self._discard else None
         hooks.publish = self.hand_out
         hooks.backpressure = self.backpressure
         hooks.backpressure_async = self.backpressure_async
 
     def check(self, tx: Transaction, spec: Spec | None) -> None:
         """Everything that may veto a commit, in order."""
-        for item in self.participants:
-            item.prepare(tx, spec)
+        for prepare in self._prepare:
+            prepare(tx, spec)
 
     def after(self, tx: Transaction, spec: Spec | None) -> None:
         """Tell everyone that the commit is visible."""
-        for item in self.participants:
-            item.publish(tx, spec)
+        for publish in self._publish:
+            publish(tx, spec)
 
     def discard(self, tx: Transaction, error: BaseException) -> None:
         """Tell everyone that an attempt had no effect."""
-        for item in reversed(self.participants):
-            item.discard(tx, error)
+        for discard in self._discard:
+            discard(tx, error)
 
     def failed(self, tx: Transaction, spec: Spec, error: BaseException) -> None:
         """Tell everyone that a body or a check raised."""
-        for item in reversed(self.participants):
-            item.failed(tx, spec, error)
+        for failed in self._failed:
+            failed(tx, spec, error)
 
     def hand_out(self, sent: Outgoing | None) -> bool:
         """Messages and signals of finished commits, in the order of their versions, once.

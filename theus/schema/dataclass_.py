@@ -6,11 +6,13 @@ import collections.abc as abc
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 from theus.errors import SettingsError
-from theus.schema.problem import MISSING, GetPlain, Problem, fetch, zone_of
+from theus.schema.point import FREE, Added, Point, Records, check_touched
+from theus.schema.problem import MISSING, GetPlain, Problem, zone_of
 
 __all__ = ["DataclassChecker"]
 
@@ -30,18 +32,71 @@ class DataclassChecker:
         self._hints = _hints(model)
         self._fields = {zone_of(item.name): item for item in dataclasses.fields(model)}
 
-    def check(self, changed: Collection[str] | None, get_plain: GetPlain) -> list[Problem]:
-        """Problems of the areas that changed; of all with None."""
-        keys = self._fields if changed is None else changed
-        problems: list[Problem] = []
-        for key in keys:
-            item = self._fields.get(key)
-            if item is not None:
-                value = fetch(get_plain, key)
-                problems += _field(item, self._hints[item.name], value, (key,))
-        return problems
+    def check(
+        self,
+        changed: Collection[Where] | None,
+        added: Collection[Added],
+        get_plain: GetPlain,
+        records: Records,
+    ) -> list[Problem]:
+        """Problems of the places that were touched; of all with None."""
+        if changed is None:
+            changed = [(key,) for key in self._fields]
+        return check_touched(self._area, changed, added, get_plain) or []
+
+    def _area(self, key: Any) -> Point:
+        item = self._fields.get(key)
+        return FREE if item is None else _Hinted(self._hints[item.name], item)
 
 
+class _Hinted:
+    """A place with an annotation; `item`: the field that it is, `key`: what its key has to be."""
+
+    def __init__(self, hint: Any, item: Any = None, key: Any = Any) -> None:
+        self._hint, self._item, self._key = hint, item, key
+
+    @property
+    def free(self) -> bool:
+        return self._item is None and self._key is Any and self._hint in (Any, object)
+
+    def step(self, key: Any) -> Point | None:
+        hint = _bare(self._hint)
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            fields = {item.name: item for item in dataclasses.fields(hint)}
+            item = fields.get(key)
+            return FREE if item is None else _Hinted(_hints(hint)[key], item)
+        origin = typing.get_origin(hint)
+        if origin in _RULES:
+            return None
+        if not isinstance(origin, type):
+            return FREE
+        args = typing.get_args(hint)
+        if issubclass(origin, abc.Mapping):
+            return _Hinted(args[-1], key=args[0])
+        return _Hinted(args[0]) if issubclass(origin, abc.Collection) else FREE
+
+    def is_for(self, record: type) -> bool:
+        return True
+
+    def check(self, value: Any, where: Where) -> Found:
+        yield from _check(self._key, where[-1], where)
+        yield from _check(self._hint, value, where)
+
+    def gone(self, where: Where) -> Iterable[Problem]:
+        return () if self._item is None else list(_field(self._item, Any, MISSING, where))
+
+
+def _bare(hint: Any) -> Any:
+    """An annotation without notes and without the alternative None."""
+    if typing.get_origin(hint) is typing.Annotated:
+        return _bare(typing.get_args(hint)[0])
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        others = [one for one in typing.get_args(hint) if one is not type(None)]
+        return _bare(others[0]) if len(others) == 1 else hint
+    return hint
+
+
+@lru_cache(maxsize=1024)
 def _hints(model: type) -> dict[str, Any]:
     try:
         return typing.get_type_hints(model)

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol, final
 
 from theus._core.path import format_path
 from theus.errors import SchemaViolationError, SettingsError
+from theus.schema.point import Added, Records, no_records
 from theus.schema.problem import MISSING, GetPlain, Problem
 
 __all__ = ["SchemaValidator"]
 
 MAX_SHOWN = 20
+KEYWORDS = frozenset(("$schema", "$ref", "type", "properties", "allOf", "anyOf", "oneOf"))
+"""One of these is in every JSON Schema of a state."""
+
+Where = tuple[Any, ...]
 
 
 class _Checker(Protocol):
-    def check(self, changed: Collection[str] | None, get_plain: GetPlain) -> list[Problem]: ...
+    def check(
+        self,
+        changed: Collection[Where] | None,
+        added: Collection[Added],
+        get_plain: GetPlain,
+        records: Records,
+    ) -> list[Problem]: ...
 
 
 @final
@@ -27,17 +38,17 @@ class SchemaValidator:
     Parameters
     ----------
     model:
-        A pydantic v2 model or a dataclass (the class). Its fields are the top-level areas of
-        the state, in any spelling of the zones; areas it does not name are not checked,
-        unless a pydantic model forbids extra fields.
+        A pydantic v2 model or a dataclass (the class): its fields are the top-level areas of the
+        state, in any spelling of the zones. Or a JSON Schema (a mapping): its properties are.
+        Areas that are not named are not checked, unless the model forbids others.
 
     Raises
     ------
     SettingsError
-        `model` is neither.
+        `model` is none of these, or what checks it is not installed.
 
-    Pydantic is not imported here: whoever has a model of it has imported it. Instances keep
-    no state between calls and may be shared by threads.
+    Pydantic is not imported here: whoever has a model of it has imported it. Instances may be
+    shared by threads.
     """
 
     def __init__(self, model: Any) -> None:
@@ -49,25 +60,43 @@ class SchemaValidator:
         """The class given."""
         return self._model
 
-    def validate(self, changed: Collection[str] | None, get_plain: GetPlain) -> None:
+    def validate(
+        self,
+        changed: Collection[str | Where] | None,
+        get_plain: GetPlain,
+        *,
+        added: Collection[Added] = (),
+        records: Records = no_records,
+        process: str | None = None,
+    ) -> None:
         """Raise SchemaViolationError if the resulting state does not fit.
 
         Parameters
         ----------
         changed:
-            The top-level keys whose content changed. An area that did not change is not
-            checked again, unless the model has validators that look at several areas. None
-            checks everything.
+            Paths (keys) of what changed, or top-level keys. Each is checked by what the model
+            says of that place alone; where the rules of a container look at it as a whole
+            (validators of a model, lengths, unions ...), the container is. None checks
+            everything.
         get_plain:
             ``get_plain(path)`` -> the plain value at a path of the resulting state; raises
             a `LookupError` where there is none.
+        added:
+            Values that came to lists and sets which otherwise are as they were.
+        records:
+            ``records(path)`` -> (depth, class) of the records that a path leads through.
+        process:
+            Whose change it is, for the error.
 
-        The error names every place that does not fit. O(size of the areas checked). The
+        The error names every place that does not fit. O(size of what is checked). The
         validators of a model are user code: call this outside any lock.
         """
-        problems = self._checker.check(changed, get_plain)
+        paths = None
+        if changed is not None:
+            paths = [(one,) if isinstance(one, str) else one for one in changed]
+        problems = self._checker.check(paths, added, get_plain, records)
         if problems:
-            raise _violation(self._model, problems)
+            raise _violation(self._model, problems, process)
 
 
 def _checker_for(model: Any) -> _Checker:
@@ -80,27 +109,39 @@ def _checker_for(model: Any) -> _Checker:
             from theus.schema.dataclass_ import DataclassChecker
 
             return DataclassChecker(model)
+    elif isinstance(model, Mapping) and not KEYWORDS.isdisjoint(model):
+        from theus.schema.json_schema import JsonSchemaChecker
+
+        return JsonSchemaChecker(model)
     raise SettingsError(
-        f"a schema is a pydantic v2 model or a dataclass (the class, not an instance), not "
-        f"{reprlib.repr(model)}",
+        f"a schema is a pydantic v2 model or a dataclass (the class, not an instance), or a JSON "
+        f"Schema (a mapping), not {reprlib.repr(model)}",
         option="schema",
         value=reprlib.repr(model),
     )
 
 
-def _violation(model: Any, problems: list[Problem]) -> SchemaViolationError:
+def _violation(model: Any, problems: list[Problem], process: str | None) -> SchemaViolationError:
     lines = [_line(problem) for problem in problems[:MAX_SHOWN]]
     if len(problems) > MAX_SHOWN:
         lines.append(f"and {len(problems) - MAX_SHOWN} more")
     errors = tuple(
-        {"path": _path(problem), "loc": problem.where, "msg": problem.text, "type": problem.kind}
+        {
+            "path": _path(problem),
+            "loc": problem.where,
+            "msg": problem.text,
+            "type": problem.kind,
+            "found": None if problem.value is MISSING else type(problem.value).__qualname__,
+        }
         for problem in problems
     )
+    name = model.__qualname__ if isinstance(model, type) else model.get("title", "the JSON Schema")
+    whose = f"what process {process!r} would commit" if process else "the state"
     return SchemaViolationError(
-        f"Schema Violation: the state does not fit {model.__qualname__}: {'; '.join(lines)}. "
-        f"Nothing was changed.",
+        f"Schema Violation: {whose} does not fit {name}: {'; '.join(lines)}. Nothing was changed.",
         errors=errors,
         place=errors[0]["path"],
+        process=process,
     )
 
 
@@ -109,5 +150,7 @@ def _path(problem: Problem) -> str:
 
 
 def _line(problem: Problem) -> str:
-    found = "" if problem.value is MISSING else f" (found {reprlib.repr(problem.value)})"
+    found = ""
+    if problem.value is not MISSING:
+        found = f" (found {type(problem.value).__qualname__} {reprlib.repr(problem.value)})"
     return f"{_path(problem)}: {problem.text}{found}"
