@@ -12,6 +12,21 @@ from theus._core.path cimport check_key, format_path
 from theus._core.pattern cimport READ, STRICT
 from theus._core.zone cimport ASSIGN, DELETE
 
+from theus.errors import CycleError
+
+cdef enum:
+    DEEPEST = 2000    # levels of a copy; a value that is stored may have fewer, and several may add up
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    static __declspec(thread) int theus_levels = 0;
+    #else
+    static _Thread_local int theus_levels = 0;
+    #endif
+    """
+    int theus_levels      # of the copy that this thread is making
+
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
     bint PyUnicode_CheckExact(object)
@@ -305,6 +320,29 @@ cdef class KeyedGuard(Guard):
 
 
 cdef object plain_value(object value):
+    """A plain copy of a pending value; CycleError where it contains itself, by guards or without."""
+    global theus_levels
+    if theus_levels >= DEEPEST:
+        raise endless(value)
+    theus_levels += 1
+    try:
+        return plain_level(value)
+    finally:
+        theus_levels -= 1
+
+
+cdef object endless(object value):
+    """The error of a copy that would not end."""
+    where = format_path((<Guard>value).where()) if isinstance(value, Guard) else "<value>"
+    return CycleError(
+        f"cannot copy the value at {where}: it contains itself, or is nested deeper than {DEEPEST} "
+        f"levels. The state is a tree; refer to the other place by its key.",
+        path=where,
+    )
+
+
+cdef object plain_level(object value):
+    """One level of a plain copy."""
     if is_held(value):
         return plain_of(value)
     if PyDict_CheckExact(value):
