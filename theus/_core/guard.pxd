@@ -2,6 +2,7 @@ cimport cython
 from cpython.object cimport PyObject
 from theus._core.delta cimport Link
 from theus._core.footprint cimport Draft, Footprint
+from theus._core.freeze cimport Held
 from theus._core.node cimport Node
 from theus._core.pattern cimport Position
 from theus._core.zone cimport Act
@@ -41,6 +42,16 @@ cdef class Guard:
     cdef object raw(self, object key, object value)
     cdef object plain(self)
     cdef object incoming(self, object key, object value)
+    cdef object leaf(self, object key, object value)
+    cdef object held_at(self, object key)
+    cdef int replace(self, object key, object value) except -1
+
+
+cdef class LeafGuard(Held):
+    cdef Guard guard
+    cdef object key
+    cdef bint stands_at(self, Guard guard, object key) except -1
+
 
 cdef object ITEMS     # as a key: whichever item of a list
 

@@ -20,7 +20,9 @@ cimport cython
 from cpython.object cimport PyObject
 from theus._core.delta cimport Link
 from theus._core.footprint cimport ACTIVE, Draft, Footprint
-from theus._core.freeze cimport admit, ingest, is_held, is_plain_leaf, plain_of, set_guard
+from theus._core.freeze cimport (
+    Held, admit, ingest, is_held, is_plain_leaf, is_shown, plain_of, set_guard, shown_by,
+)
 from theus._core.log cimport KEY
 from theus._core.node cimport LIST, MAP, RECORD, Node, is_node, value_at
 from theus._core.pattern cimport BELOW, READ, REPORT, STRICT, WRITE, Position
@@ -29,6 +31,9 @@ from theus._core.zone cimport (
     APPEND, ASSIGN, DELETE, FIXED, HIDDEN, LIMITS, MARKED, NO_APPEND, NO_DELETE, NO_UPDATE, UPDATE,
     ZONE, Act, may_be_zone, zone_limits,
 )
+
+from theus._core.path import format_path
+from theus.errors import TransactionStateError
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
@@ -380,6 +385,24 @@ cdef class Guard:
         self.remember(key, guard)
         return guard
 
+    cdef object leaf(self, object key, object value):
+        """A leaf for which `is_shown` holds, as the process gets it: behind a guard where it may be
+        written, else as it is."""
+        if (
+            self.private or self.node.opaque or self.tx.pure
+            or not (self.flags & WRITE or self.pos.step(key).flags & WRITE)
+        ):
+            return value
+        return shown_by(value)(self, key)
+
+    cdef object held_at(self, object key):
+        """What is at a key now, pending or not, as it is held; the Tomb where there is nothing."""
+        raise NotImplementedError
+
+    cdef int replace(self, object key, object value) except -1:
+        """Write a key that is there."""
+        raise NotImplementedError
+
     cdef object raw(self, object key, object value):
         """A pending value as the process gets it back.
 
@@ -388,6 +411,8 @@ cdef class Guard:
         """
         cdef Position pos
         cdef Guard guard
+        if is_shown(<PyObject*>value):
+            return self.leaf(key, value)
         if is_plain_leaf(value) or self.node.opaque or self.flags & READ and (self.flags & WRITE or not self.tx.pure):
             return value
         pos = self.pos.step(key)
@@ -410,6 +435,8 @@ cdef class Guard:
             if is_above(<Guard>value, self):
                 admit_cycle(self.where_key(key))
             return value
+        if isinstance(value, LeafGuard) and (<LeafGuard>value).stands_at(self, key):
+            return self.held_at(key)
         if is_held(value):
             if isinstance(value, Guard) and (<Guard>value).tx.status != ACTIVE:
                 (<Guard>value).tx.ended()
@@ -424,6 +451,46 @@ cdef class Guard:
         if self.tx.status != ACTIVE:
             return "<guard of a transaction that has ended>"
         return repr(self.plain())
+
+
+cdef class LeafGuard(Held):
+    """Base of the guards of leaves that could be changed in place, as arrays can: stands for what
+    is at one place of one attempt. The first write makes a copy of the process's own there.
+
+    Subclasses say what the leaf does, and give `_detach()`.
+    """
+
+    def __init__(self, Guard guard not None, key):
+        self.guard = guard
+        self.key = key
+
+    cdef bint stands_at(self, Guard guard, object key) except -1:
+        return self.guard is guard and self.key == key
+
+    cdef object plain(self):
+        return self._detach()
+
+    def _detach(self):
+        """The value as it may leave the transaction."""
+        raise NotImplementedError
+
+    def _held(self, kind):
+        """What is at the place now. Raises TransactionStateError after the end of the attempt, and
+        where the place has something else than a `kind` by now."""
+        cdef Footprint tx = self.guard.tx
+        if tx.status != ACTIVE:
+            tx.ended()
+        value = self.guard.held_at(self.key)
+        if not isinstance(value, kind):
+            raise TransactionStateError(
+                f"{format_path(self.guard.where_key(self.key))!r} was replaced or removed; read it again",
+                status="replaced", process=tx.process,
+            )
+        return value
+
+    def _replace(self, value):
+        """Make `value` what the place has; the contract and zones are asked."""
+        self.guard.replace(self.key, value)
 
 
 cdef object plain_guard(object guard):

@@ -3,7 +3,7 @@
 from cpython.object cimport PyObject
 from theus._core.delta cimport OP_INCR, OP_MAX, Op
 from theus._core.footprint cimport ACTIVE, Draft, Footprint
-from theus._core.freeze cimport is_held, is_plain_leaf, plain_of, thaw
+from theus._core.freeze cimport is_held, is_plain_leaf, is_shown, plain_of, thaw
 from theus._core.guard cimport Guard
 from theus._core.layout cimport prefetch
 from theus._core.log cimport DEEP, INSIDE, KEY
@@ -70,6 +70,8 @@ cdef class KeyedGuard(Guard):
             tx.note(node, <PyObject*>key, KEY)
         if value is NULL:
             return default
+        if is_shown(value):
+            return self.leaf(key, <object>value)
         return <object>value
 
     cdef int note_own(self, object key) except -1:
@@ -77,6 +79,20 @@ cdef class KeyedGuard(Guard):
         if self.tx.inspected and not self.private:
             self.tx.note(self.node, <PyObject*>key, INSIDE)
         return 0
+
+    cdef object held_at(self, object key):
+        cdef PyObject* value
+        if self.epoch != self.tx.epoch:
+            self.refresh()
+        if self.draft is not None:
+            value = PyDict_GetItemWithError(self.draft.over, key)
+            if value is not NULL:
+                return <object>value
+        value = value_at(self.node, key, self.tx.ver)
+        return self.tx.absent if value is NULL else <object>value
+
+    cdef int replace(self, object key, object value) except -1:
+        return self.put(key, value)
 
     cdef object drafted(self, object key, object value, object default):
         """A pending value as the process gets it."""
@@ -291,6 +307,8 @@ cdef class KeyedGuard(Guard):
         value = value_at(self.node, key, self.tx.ver)
         if value is not NULL and is_node(value):
             return self.child(key, <Node>value)
+        if is_shown(value):
+            return self.leaf(key, <object>value)
         return <object>value
 
     cdef dict plain_fields(self):

@@ -8,6 +8,7 @@ from theus._core.guard cimport Guard
 cdef class ListGuard(Guard):
     cdef Py_ssize_t base(self) except -1
     cdef Py_ssize_t length(self) except -1
+    cdef object given(self, Py_ssize_t index, object value)
     cdef Py_ssize_t kept(self) except -1
     cdef int note_what(self, int what) except -1
     cdef object item(self, Py_ssize_t index, bint noted)

@@ -9,7 +9,7 @@ a private copy of the list and conflicts with any other change of it.
 cimport cython
 from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
 from theus._core.footprint cimport Draft
-from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
+from theus._core.freeze cimport is_held, is_plain_leaf, is_shown, plain_of
 from theus._core.guard cimport ITEMS, Guard, set_maker
 from theus._core.guard_keys cimport plain_value
 from theus._core.layout cimport share_dealloc
@@ -43,7 +43,7 @@ cdef class ListIter:
         if self.at >= self.guard.length():
             self.at = -1
             raise StopIteration
-        value = self.guard.item(self.at, True)
+        value = self.guard.given(self.at, self.guard.item(self.at, True))
         self.at += 1
         return value
 
@@ -82,8 +82,19 @@ cdef class ListGuard(Guard):
             self.tx.note(self.node, NULL, what)
         return 0
 
+    cdef object given(self, Py_ssize_t index, object value):
+        """An item as the process gets it."""
+        return self.leaf(index, value) if is_shown(<PyObject*>value) else value
+
+    cdef object held_at(self, object key):
+        self.begin_read()
+        return self.item(key, True) if key < self.length() else self.tx.absent
+
+    cdef int replace(self, object key, object value) except -1:
+        self[key] = value
+
     cdef object shown(self, Py_ssize_t index, object value):
-        if is_plain_leaf(value):
+        if is_plain_leaf(value) or is_shown(<PyObject*>value):
             return value
         if isinstance(value, Guard):
             return self.alias(index, <Guard>value) if self.tx.inspected else value
@@ -186,10 +197,11 @@ cdef class ListGuard(Guard):
         if isinstance(index, slice):
             self.may_read_all()
             self.note_what(ALL)
-            return self.values()[index]
+            values = self.values()
+            return [self.given(at, values[at]) for at in range(len(values))[index]]
         at = self.locate(index)
         flags = self.may_read(at)
-        value = self.item(at, False)
+        value = self.given(at, self.item(at, False))
         if not flags & READ and is_plain_leaf(value):
             self.refuse("read", at)
         return value

@@ -3,6 +3,7 @@
 cimport cython
 from cpython.object cimport PyObject
 from theus._core.footprint cimport ACTIVE, Draft
+from theus._core.freeze cimport is_shown
 from theus._core.guard_keys cimport KeyedGuard
 from theus._core.log cimport ALL, SHAPE
 from theus._core.node cimport is_node
@@ -77,6 +78,9 @@ cdef class MapIter:
         if is_node(value):
             child = guard.child(<object>key, <Node>value)
             return child if self.what == VALUES else (<object>key, child)
+        if is_shown(value):
+            leaf = guard.leaf(<object>key, <object>value)
+            return leaf if self.what == VALUES else (<object>key, leaf)
         if self.what == VALUES:
             return <object>value
         return PyTuple_Pack(2, key, value)

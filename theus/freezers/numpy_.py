@@ -1,7 +1,8 @@
 """numpy values in the DATA part of the state.
 
 Scalars and dtypes never change and are shared. An array is held as a `FrozenArray`: a copy
-over memory that nobody can make writable again. Arrays of Python objects are refused, the
+over memory that nobody can make writable again. A process that may write to its place gets it
+behind an `ArrayGuard`, without copying. Arrays of Python objects are refused, the
 state could not see into them; so are masked arrays and structured scalars. Large arrays
 belong into the heavy zone.
 """
@@ -13,11 +14,15 @@ from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 
-from theus._core.freeze import register_copy, register_leaf
+from theus._core.freeze import register_copy, register_leaf, register_shown
 from theus.errors import ImmutableError, UnsupportedValueError
 from theus.freezers._freezer import Freezer
 
-__all__ = ["FREEZER", "FrozenArray"]
+__all__ = ["FREEZER", "FrozenArray", "OwnArray", "own_copy"]
+
+
+class OwnArray(np.ndarray[Any, Any]):
+    """A process's own copy of an array of the state, from its first write to the commit."""
 
 
 class FrozenArray(np.ndarray[Any, Any]):
@@ -58,6 +63,12 @@ class FrozenArray(np.ndarray[Any, Any]):
         return self.copy().__reduce_ex__(protocol)
 
 
+def _array_guard(guard: Any, key: Any) -> Any:
+    from theus.freezers._array_guard import ArrayGuard
+
+    return ArrayGuard(guard, key)
+
+
 def _resolve(cls: type) -> None:
     masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())
     if issubclass(cls, np.void) or issubclass(cls, masked):
@@ -66,6 +77,11 @@ def _resolve(cls: type) -> None:
         register_leaf(cls)
     elif issubclass(cls, np.ndarray):
         register_copy(cls, _frozen)
+
+
+def own_copy(value: Any) -> OwnArray:
+    """A writable copy with the layout of the array."""
+    return np.array(value, order="K", subok=False).view(OwnArray)
 
 
 def _frozen(value: Any) -> Any:
@@ -84,3 +100,4 @@ def _frozen(value: Any) -> Any:
 
 
 FREEZER = Freezer(_resolve)
+register_shown(_array_guard, FrozenArray, OwnArray)
