@@ -20,6 +20,7 @@ ORDER = (
     "layout",
     "node",
     "freeze",
+    "shown",
     "delta",
     "log",
     "counters",

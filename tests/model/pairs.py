@@ -81,9 +81,12 @@ class Pair:
 
         Containers are not multiplied. Under snapshot isolation the copies hold what the snapshot
         had, which the oracle, who calls the method again on the newest list, cannot say; and a
-        savepoint makes one object at two places two objects.
+        savepoint makes one object at two places two objects. Lists that cannot be sorted are not:
+        a new list is the caller's own until the commit, and Python leaves it half sorted.
         """
         if method == "imul" and any(isinstance(item, CONTAINERS) for item in self.holder(path)):
+            return
+        if method == "sort" and not _sortable(self.holder(path)):
             return
         mine = [self._own(arg) for arg in args]
         depth = 1 if method in OPENED or any(isinstance(arg, slice) for arg in args) else 0
@@ -136,6 +139,14 @@ class Pair:
         """Roll back whatever is still open."""
         self.real.rollback()
         self.iterators.clear()
+
+
+def _sortable(items: Any) -> bool:
+    try:
+        sorted(items)
+    except TypeError:
+        return False
+    return True
 
 
 def _attempt(action: Any, depth: int = 0) -> tuple[str, Any]:

@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from theus._core.delta cimport Op
 from theus._core.footprint cimport ACTIVE, FAILED, Draft, Footprint
 from theus._core.freeze cimport Rule
-from theus._core.guard cimport Guard, area_guard, is_hidden, root_guard
+from theus._core.guard cimport Guard, area_guard, root_guard
 from theus._core.guard_list cimport ListGuard
 from theus._core.guard_keys cimport KeyedGuard, commute_all
 from theus._core.guard_map cimport MapGuard
@@ -15,6 +15,7 @@ from theus._core.path cimport format_path, parse_path
 from theus._core.pattern cimport EVERYTHING, READ, STRICT, Position
 from theus._core.refusal cimport access_refused, raise_or_report
 from theus._core.signal cimport checked_topic, payload_of
+from theus._core.zone cimport is_hidden
 
 import time
 
@@ -144,7 +145,7 @@ cdef class Access(Footprint):
             begin = 1
         for key in parts[begin:]:
             pos = pos.step(key)
-        private = pos.flags & STRICT and is_hidden(self, parts)
+        private = pos.flags & STRICT and is_hidden(self.store.marks, parts)
         if not self.admin and (private or not pos.flags & READ):
             action = "private" if private and pos.flags & READ else "read"
             error = access_refused(self.process, self.pure, action, parts, False, pos)

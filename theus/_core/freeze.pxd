@@ -1,5 +1,4 @@
 cimport cython
-from cpython.object cimport PyObject, PyTypeObject
 from theus._core.node cimport Node
 
 
@@ -37,22 +36,6 @@ cdef inline bint is_plain_leaf(object value) noexcept:
         PyUnicode_CheckExact(value) or PyLong_CheckExact(value) or PyFloat_CheckExact(value)
         or value is None or PyBool_Check(value) or PyBytes_CheckExact(value)
     )
-
-
-cdef extern from "Python.h":
-    PyTypeObject* Py_TYPE(PyObject* value)
-
-cdef PyTypeObject** SHOWN      # types of leaves that guards show behind a guard; ends with NULL
-cdef object shown_by(object value)
-
-cdef inline bint is_shown(PyObject* value) noexcept:
-    """Whether a leaf is one that could be changed in place, in a copy of the process's own."""
-    cdef PyTypeObject** at = SHOWN
-    while at[0] is not NULL:
-        if Py_TYPE(value) is at[0]:
-            return True
-        at += 1
-    return False
 
 
 cdef object ingest(object value, object where)

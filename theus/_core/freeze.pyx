@@ -12,7 +12,6 @@ loads the rules of a library only when a value of it shows up.
 
 cimport cython
 from cpython.object cimport PyObject, PyTypeObject
-from libc.stdlib cimport calloc
 from theus._core.node cimport LIST, MAP, RECORD, SET, Node, items_at, keys_at, u64, value_at
 from theus._core.path cimport check_key, format_path
 
@@ -103,12 +102,7 @@ cdef object plain_of(object value):
     return guard_plain(value)
 
 
-cdef enum:
-    MOST_SHOWN = 16
-
 RULES = {}
-cdef dict SHOWN_BY = {}
-SHOWN = <PyTypeObject**>calloc(MOST_SHOWN + 1, sizeof(PyTypeObject*))
 _resolving = threading.RLock()
 
 
@@ -121,24 +115,6 @@ def register_leaf(*classes):
 def register_copy(cls, copy):
     """Values of `cls` are held as `copy(value)`, which must be detached and immutable."""
     RULES[cls] = Rule(cls, "copy", build=copy)
-
-
-def register_shown(make, *classes):
-    """Leaves of these exact classes are changed in place through `make(guard, key)`, a `LeafGuard`."""
-    cdef int index
-    for cls in classes:
-        if cls in SHOWN_BY:
-            continue
-        index = len(SHOWN_BY)
-        if index == MOST_SHOWN:
-            raise ValueError(f"at most {MOST_SHOWN} classes of leaves can be shown behind guards")
-        SHOWN_BY[cls] = make      # keeps the class alive
-        SHOWN[index] = <PyTypeObject*>cls
-
-
-cdef object shown_by(object value):
-    """What makes the guard of a leaf for which `is_shown` holds."""
-    return SHOWN_BY[type(value)]
 
 
 def register_record(cls, fields, build, *, frozen=False, foreign=None):

@@ -55,8 +55,6 @@ cdef class LeafGuard(Held):
 
 cdef object ITEMS     # as a key: whichever item of a list
 
-cdef bint is_private(object key) noexcept
-cdef bint is_hidden(Footprint tx, tuple parts) except -1
 cdef Guard make_guard(Node node)
 cdef void set_maker(int kind, Guard (*maker)())
 cdef Guard area_guard(Footprint tx, Position pos, str name)

@@ -21,15 +21,16 @@ from cpython.object cimport PyObject
 from theus._core.delta cimport Link
 from theus._core.footprint cimport ACTIVE, Draft, Footprint
 from theus._core.freeze cimport (
-    Held, admit, ingest, is_held, is_plain_leaf, is_shown, plain_of, set_guard, shown_by,
+    Held, admit, ingest, is_held, is_plain_leaf, plain_of, set_guard,
 )
 from theus._core.log cimport KEY
 from theus._core.node cimport LIST, MAP, RECORD, Node, is_node, value_at
 from theus._core.pattern cimport BELOW, READ, REPORT, STRICT, WRITE, Position
 from theus._core.refusal cimport access_refused, raise_or_report, zone_refused
+from theus._core.shown cimport is_shown, shown_by
 from theus._core.zone cimport (
     APPEND, ASSIGN, DELETE, FIXED, HIDDEN, LIMITS, MARKED, NO_APPEND, NO_DELETE, NO_UPDATE, UPDATE,
-    ZONE, Act, may_be_zone, zone_limits,
+    ZONE, Act, area_limits, is_private, may_be_zone, zone_limits,
 )
 
 from theus._core.path import format_path
@@ -37,9 +38,6 @@ from theus.errors import TransactionStateError
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
-    bint PyUnicode_CheckExact(object)
-    Py_ssize_t PyUnicode_GET_LENGTH(object)
-    Py_UCS4 PyUnicode_READ_CHAR(object, Py_ssize_t)
 
 cdef extern from *:
     """
@@ -58,42 +56,6 @@ cdef void set_maker(int kind, Guard (*maker)()):
 
 cdef Guard make_guard(Node node):
     return (<Maker>theus_guard_makers[node.kind])()
-
-
-cdef bint is_private(object key) noexcept:
-    return (
-        PyUnicode_CheckExact(key) and PyUnicode_GET_LENGTH(key) > 0
-        and PyUnicode_READ_CHAR(key, 0) == c"_"
-    )
-
-
-cdef int area_limits(Footprint tx, str name) except -1:
-    """The limits of an area of the data: its name's, and those of its namespace."""
-    cdef int limits = zone_limits(name) if may_be_zone(name) else 0
-    cdef dict marks
-    if tx.store.marks is not None:
-        marks = tx.store.marks.get(name)
-        if marks is not None:
-            limits |= MARKED | <int>marks.get(None, 0)
-    return limits
-
-
-cdef bint is_hidden(Footprint tx, tuple parts) except -1:
-    """Whether a name on the way is for administrators only."""
-    cdef int limits = 0
-    cdef Py_ssize_t index
-    for index, key in enumerate(parts):
-        if is_private(key):
-            return True
-        if limits & ZONE or type(key) is not str:
-            continue
-        if index == 0:
-            limits = area_limits(tx, key)
-        elif index == 1 and limits & MARKED and key in tx.store.marks[parts[0]]:
-            limits |= <int>tx.store.marks[parts[0]][key]
-        elif may_be_zone(key):
-            limits |= zone_limits(key)
-    return limits & HIDDEN != 0
 
 
 cdef inline int flags_below(Position pos) noexcept:
@@ -142,7 +104,7 @@ cdef Guard area_guard(Footprint tx, Position pos, str name):
     guard.tx = tx
     guard.node = <Node>node
     guard.pos = pos
-    guard.flags = pos.flags | area_limits(tx, name)
+    guard.flags = pos.flags | area_limits(tx.store.marks, name)
     guard.key = name
     guard.epoch = tx.epoch if tx.untouched() else -1
     tx.keep(guard)
@@ -271,7 +233,7 @@ cdef class Guard:
         if limits & ZONE or self.node.kind != MAP and self.node.kind != RECORD:
             return limits
         if self.node is self.tx.store.root:
-            return area_limits(self.tx, key) if type(key) is str else 0
+            return area_limits(self.tx.store.marks, key) if type(key) is str else 0
         if self.flags & MARKED and type(key) is str:
             marked = (<dict>self.tx.store.marks[self.key]).get(key)
             if marked is not None:

@@ -3,13 +3,14 @@
 from cpython.object cimport PyObject
 from theus._core.delta cimport OP_INCR, OP_MAX, Op
 from theus._core.footprint cimport ACTIVE, Draft, Footprint
-from theus._core.freeze cimport is_held, is_plain_leaf, is_shown, plain_of, thaw
+from theus._core.freeze cimport is_held, is_plain_leaf, plain_of, thaw
 from theus._core.guard cimport Guard
 from theus._core.layout cimport prefetch
 from theus._core.log cimport DEEP, INSIDE, KEY
 from theus._core.node cimport Node, Tomb, is_node, is_tomb, keys_at, size_at, value_at
 from theus._core.path cimport check_key, format_path
 from theus._core.pattern cimport READ, STRICT
+from theus._core.shown cimport is_shown
 from theus._core.zone cimport ASSIGN, DELETE
 
 from theus.errors import CycleError

@@ -9,7 +9,7 @@ a private copy of the list and conflicts with any other change of it.
 cimport cython
 from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
 from theus._core.footprint cimport Draft
-from theus._core.freeze cimport is_held, is_plain_leaf, is_shown, plain_of
+from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
 from theus._core.guard cimport ITEMS, Guard, set_maker
 from theus._core.guard_keys cimport plain_value
 from theus._core.layout cimport share_dealloc
@@ -17,6 +17,7 @@ from theus._core.log cimport ALL, DEEP, KEY, SHAPE
 from theus._core.node cimport LIST, Node, is_node, item_at, size_at
 from theus._core.path cimport format_path
 from theus._core.pattern cimport READ
+from theus._core.shown cimport is_shown
 from theus._core.zone cimport APPEND, DELETE, UPDATE, Act
 
 import collections.abc

@@ -3,10 +3,10 @@
 cimport cython
 from cpython.object cimport PyObject
 from theus._core.footprint cimport ACTIVE, Draft
-from theus._core.freeze cimport is_shown
 from theus._core.guard_keys cimport KeyedGuard
 from theus._core.log cimport ALL, SHAPE
 from theus._core.node cimport is_node
+from theus._core.shown cimport is_shown
 
 import collections.abc
 

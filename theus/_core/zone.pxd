@@ -21,6 +21,9 @@ cdef enum Act:
 
 
 cdef int zone_limits(object name) noexcept
+cdef bint is_private(object key) noexcept
+cdef int area_limits(dict marks, str name) except -1
+cdef bint is_hidden(dict marks, tuple parts) except -1
 
 cdef unsigned char* FIRST
 

@@ -1,6 +1,7 @@
 """Zones at the access: the limits that a name brings, compiled from the table in `theus.zones`.
 
-A name is looked at only if it begins with a letter with which a zone begins.
+A name is looked at only if it begins with a letter with which a zone begins. `marks` are what a
+context says of its fields: area -> field -> limits, under None those of the area (`Store.marks`).
 """
 
 from libc.stdlib cimport calloc
@@ -78,3 +79,36 @@ cdef int zone_limits(object name) noexcept:
         else:
             return ROWS[number].limits
     return 0
+
+
+cdef bint is_private(object key) noexcept:
+    return (
+        PyUnicode_Check(key) and PyUnicode_GET_LENGTH(key) > 0
+        and PyUnicode_READ_CHAR(key, 0) == c"_"
+    )
+
+
+cdef int area_limits(dict marks, str name) except -1:
+    """The limits of an area of the data: its name's, and those of its namespace."""
+    cdef int limits = zone_limits(name) if may_be_zone(name) else 0
+    if marks is not None and name in marks:
+        limits |= MARKED | <int>marks[name].get(None, 0)
+    return limits
+
+
+cdef bint is_hidden(dict marks, tuple parts) except -1:
+    """Whether a name on the way is for administrators only."""
+    cdef int limits = 0
+    cdef Py_ssize_t index
+    for index, key in enumerate(parts):
+        if is_private(key):
+            return True
+        if limits & ZONE or type(key) is not str:
+            continue
+        if index == 0:
+            limits = area_limits(marks, key)
+        elif index == 1 and limits & MARKED and key in marks[parts[0]]:
+            limits |= <int>marks[parts[0]][key]
+        elif may_be_zone(key):
+            limits |= zone_limits(key)
+    return limits & HIDDEN != 0

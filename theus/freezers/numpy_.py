@@ -14,7 +14,8 @@ from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 
-from theus._core.freeze import register_copy, register_leaf, register_shown
+from theus._core.freeze import register_copy, register_leaf
+from theus._core.shown import register_shown
 from theus.errors import ImmutableError, UnsupportedValueError
 from theus.freezers._freezer import Freezer
 
