@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pydantic
 import pytest
 
 from theus import BaseDomainContext, BaseSystemContext, SchemaViolationError, TheusEngine, process
-from theus.errors import TheusError
+from theus.errors import ConflictError, TheusError
 
 
 @dataclasses.dataclass
@@ -121,3 +123,85 @@ def test_the_whole_result_is_checked_not_the_part_that_changed() -> None:
     with TheusEngine(Root(), schema=Schema) as engine:
         engine.compare_and_swap(1, data={"domain": {"n": 4}})
         assert engine.state.domain.to_dict() == {"n": 4, "xs": []}
+
+
+class Pause:
+    """A schema whose check stops the first commit, until another thread has done something."""
+
+    def __init__(self, engine: TheusEngine, act: Callable[[], Any]) -> None:
+        self.armed = False
+        self.stopped, self.go_on = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self.work, args=(act,))
+        self.thread.start()
+
+        class Loose(pydantic.BaseModel):
+            domain: Any
+
+            @pydantic.field_validator("domain")
+            @classmethod
+            def stop(cls, value: Any) -> Any:
+                if self.armed:
+                    self.armed = False
+                    self.stopped.set()
+                    assert self.go_on.wait(30)
+                return value
+
+        engine.set_schema(Loose)
+        self.armed = True
+
+    def work(self, act: Callable[[], Any]) -> None:
+        assert self.stopped.wait(30)
+        try:
+            act()
+        finally:
+            self.go_on.set()
+
+
+def test_a_commit_under_way_is_checked_by_a_new_schema() -> None:
+    with TheusEngine(Root()) as engine:
+        pause = Pause(engine, lambda: engine.set_schema(Schema))
+        tx = engine.begin()
+        tx.domain.n = "no number"
+        with pytest.raises(ConflictError, match="what the engine checks changed"):
+            tx.commit()
+        pause.thread.join()
+        assert engine.state.version == 1
+
+
+def test_a_process_under_way_runs_again_under_a_new_schema() -> None:
+    @process(outputs=["domain.n"])
+    def write(ctx: Any, value: Any) -> None:
+        ctx.domain.n = value
+
+    with TheusEngine(Root()) as engine:
+        engine.register(write)
+        for value in (3, "no number"):
+            pause = Pause(engine, lambda: engine.set_schema(Schema))
+            try:
+                engine.run("write", value=value)
+            except SchemaViolationError as error:
+                assert value != 3
+                assert error.process == "write"
+            pause.thread.join()
+        assert engine.state.domain.n == 3
+        assert engine.state.version == 2
+
+
+def test_a_schema_that_is_refused_leaves_the_one_before() -> None:
+    class Small(pydantic.BaseModel):
+        domain: dict[str, int]
+
+    with TheusEngine(Root(), schema=Schema) as engine:
+        with pytest.raises(SchemaViolationError):
+            engine.set_schema(Small)
+        engine.compare_and_swap(1, data={"domain": {"xs": [1]}})
+        with pytest.raises(SchemaViolationError):
+            engine.compare_and_swap(2, data={"domain": {"n": "no number"}})
+
+
+def test_no_schema_lets_a_commit_under_way_pass() -> None:
+    with TheusEngine(Root()) as engine:
+        pause = Pause(engine, lambda: engine.set_schema(None))
+        engine.compare_and_swap(1, data={"domain": {"n": 7}})
+        pause.thread.join()
+        assert engine.state.domain.n == 7

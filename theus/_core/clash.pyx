@@ -110,6 +110,8 @@ cdef object conflict_error(Footprint tx, u64 since, bint too_old):
     who = f"process {tx.process!r}" if tx.process else "this transaction"
     by = f" by {other!r}" if other else ""
     cls = VersionTooOldError if too_old else ConflictError
+    if not ops and tx.rules != tx.store.rules:
+        shown, by = "what the engine checks", ""
     reason = (
         f"version {since} is older than the log of changes reaches (it begins with {tx.store.history.first})"
         if too_old else f"{shown} changed{by} since version {since} (now {tx.store.ver})"

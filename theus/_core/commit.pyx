@@ -191,7 +191,10 @@ cdef int judge(Footprint tx) except -1:
             verdict = CHANGED
         else:
             verdict = changed_since(tx, tx.asserted)
-    if verdict == FRESH and (is_stale(tx) or store.invariants is not None and not upheld(tx)):
+    if verdict == FRESH and (
+        is_stale(tx) or tx.op_count and tx.rules != store.rules
+        or store.invariants is not None and not upheld(tx)
+    ):
         verdict = STALE
     if verdict != FRESH:
         return verdict

@@ -39,6 +39,7 @@ cdef class Footprint:
     cdef readonly Store store
     cdef Pin pin          # the snapshot
     cdef u64 ver
+    cdef u64 rules        # those of the store when this was prepared
     cdef int status
     cdef bint track       # reads count (serializable)
     cdef bint inspected   # an invariant is looking: nothing may be written, own writes are noted too

@@ -33,6 +33,7 @@ cdef int prepare(Footprint tx) except -1:
     cdef dict places = None
     tx.drop_ops()
     tx.prepared = True
+    tx.rules = tx.store.rules
     tx.inner = None
     tx.checks = None
     tx.sole = None

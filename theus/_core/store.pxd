@@ -41,6 +41,7 @@ cdef class Store:
     cdef readonly DeltaLog history
     cdef dict reserved
     cdef public object fence
+    cdef u64 rules            # a number; another one: commits that are under way are checked again
     cdef object invariants    # what must hold for the result of every commit; None: nothing
     cdef dict latched         # the signals of a commit, by topic
     cdef u64 latched_at       # its version

@@ -360,6 +360,11 @@ cdef class Store:
             newer.older = None
         throw_away(era, trash)
 
+    def renew_rules(self):
+        """Commits that were checked before this and are not installed yet are refused as conflicts."""
+        with self.mutex:
+            self.rules += 1
+
     def collect(self):
         """Prune everything that can go, in bounded steps. Returns the number of records left."""
         cdef list trash = []

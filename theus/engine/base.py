@@ -116,6 +116,7 @@ class EngineBase(Calls):
         self._lock = threading.Lock()
         self._invariants: dict[str, Invariant] = {}
         self._invariants_lock = threading.Lock()
+        self._schema_lock = threading.RLock()
         self._closed = False
         self._heavy: HeavyZoneAllocator | None = None
         self._audit_system: AuditSystem | None = None
@@ -265,18 +266,32 @@ class EngineBase(Calls):
         A pydantic v2 model, a dataclass (classes), or a JSON Schema (a mapping). What a commit
         touches is checked, before anything is visible.
 
-        Raises SchemaViolationError if the present state does not fit.
+        Raises SchemaViolationError if the present state does not fit; then the schema is what it
+        was. Commits of other threads that are under way are checked by the new one.
         """
-        if model is None:
-            self._pipeline.schema = None
-        else:
+        refuse_in_invariant("theus.set_schema")
+        with self._schema_lock:
+            before = self._pipeline.schema
+            if model is None:
+                self._use_schema(None)
+                return
             from theus.schema import SchemaValidator
 
             validator = SchemaValidator(model)
-            data = self.state.to_dict()
-            validator.validate(None, lambda path: _at(data, path))
-            self._pipeline.schema = SchemaParticipant(validator)
+            self._use_schema(SchemaParticipant(validator))
+            try:
+                data = self.state.to_dict()
+                validator.validate(None, lambda path: _at(data, path))
+            except BaseException:
+                self._use_schema(before)
+                raise
+
+    def _use_schema(self, schema: SchemaParticipant | None) -> None:
+        """From now on every commit that is installed was checked by this."""
+        self._pipeline.schema = schema
         self._pipeline.wire(self._hooks)
+        if schema is not None:
+            self._store.renew_rules()
 
     def set_tracer_provider(self, provider: TracerProvider | None) -> None:
         """Trace calls with OpenTelemetry from now on; None: no more. See docs/observability.md."""

@@ -178,6 +178,7 @@ class Pipeline:
         self._outbox = outbox
         self._hub = hub
         self._order = threading.RLock()
+        self._wiring = threading.Lock()
         self._handing_out = False
         self.tracer: Tracer | None = None
         self.audit: AuditParticipant | None = None
@@ -198,6 +199,10 @@ class Pipeline:
 
     def wire(self, hooks: Any) -> None:
         """Give the runner exactly the calls that have something to do."""
+        with self._wiring:
+            self._wire(hooks)
+
+    def _wire(self, hooks: Any) -> None:
         audit = self.audit
         self._prepare, self._publish = self._calls("prepare"), self._calls("publish")
         self._discard, self._failed = self._calls("discard")[::-1], self._calls("failed")[::-1]
