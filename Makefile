@@ -29,7 +29,7 @@ STUBBED := $(patsubst theus/_core/%.pyi,theus._core.%,$(sort $(wildcard theus/_c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all pytest lint types layers format build bench cover dist docs \
+.PHONY: help demo test test-all pytest lint types layers format build matrices bench cover dist docs \
 	clean distclean always
 
 help: ## list the targets
@@ -96,6 +96,9 @@ format: $(VENV)/.ready-dev ## put imports and layout in order
 	$(BIN)/ruff format .
 
 # --- further work ----------------------------------------------------------------------------
+
+matrices: $(VENV)/.ready-dev build ## try every case of the matrices of the tests and count
+	$(PY) tools/matrices.py
 
 bench: $(VENV)/.ready-dev build ## measure the goals: floor, target, measured
 	$(PY) $(BENCH) $(ARGS)

@@ -311,7 +311,7 @@ class AuditAbortError(AuditError):
     """A rule of level Abort failed; the process is aborted."""
 
     code = "T302"
-    remedy = "Correct the input the rule names."
+    remedy = "Correct what the rule names: the input, or how the output is computed."
 
 
 class AuditStopError(AuditError):

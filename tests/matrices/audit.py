@@ -10,16 +10,32 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from theus import TheusEngine, process
-from theus.audit import AuditLevel, AuditRecipe, AuditRecipeBook, AuditRule, Check, ProcessRules
+from theus.audit import (
+    AuditLevel,
+    AuditRecipe,
+    AuditRecipeBook,
+    AuditRule,
+    AuditSystem,
+    AuditValidator,
+    Check,
+    ProcessRules,
+)
 from theus.errors import AuditAbortError, AuditBlockError, AuditError, AuditStopError, AuditWarning
+
+WRONG = {"wrong"}
+"""The counts that are not 0 where something is wrong."""
 
 LIMITS = [(0, 0), (1, 0), (1, 1), (2, 1), (3, 2)]
 """Pairs of `threshold_max` and `threshold_min`."""
 
+WINDOWS = (None, 2.5)
+"""Seconds; the clock goes on by one with every call."""
+
+RATES = (None, 0.5)
 STEPS = 5
 SIDES = {
     "inputs": "set.inputs.amount[max]",
@@ -36,13 +52,23 @@ class Case(NamedTuple):
     level: AuditLevel
     limits: tuple[int, int]
     reset: bool
+    window: float | None
+    rate: float | None
     steps: tuple[bool, ...]
 
 
 def cases() -> Iterator[Case]:
     """All of them."""
+    settings = [
+        (reset, window, rate) for reset in (True, False) for window in WINDOWS for rate in RATES
+    ]
     orders = itertools.product((True, False), repeat=STEPS)
-    yield from map(Case._make, itertools.product(SIDES, AuditLevel, LIMITS, (True, False), orders))
+    for side, level, limits, chosen, steps in itertools.product(
+        SIDES, AuditLevel, LIMITS, settings, orders
+    ):
+        reset, window, rate = chosen
+        if not (reset and rate is not None):  # a reset forgets what a rate compares
+            yield Case(side, level, limits, reset, window, rate, steps)
 
 
 @process(name="set", outputs=["domain.out"], errors=["ValueError"])
@@ -53,30 +79,43 @@ def set_out(ctx: Any, amount: int, fails: bool) -> int:
     return amount
 
 
-def engine_of(case: Case) -> TheusEngine:
+def engine_of(case: Case, clock: Callable[[], float]) -> TheusEngine:
     """An engine with a recipe for the side of the case; everything else is ignored."""
     most, least = case.limits
-    recipe = AuditRecipe(case.level, most, least, case.reset)
+    recipe = AuditRecipe(case.level, most, least, case.reset, window=case.window, rate=case.rate)
     if case.side == "body":
         book = AuditRecipeBook(recipe)
     else:
         field = "amount" if case.side == "inputs" else "domain.out"
-        rule = AuditRule(field, (Check("max", 100),), case.level, None, most, least, case.reset)
+        rule = AuditRule(
+            field,
+            (Check("max", 100),),
+            case.level,
+            None,
+            most,
+            least,
+            case.reset,
+            case.window,
+            case.rate,
+        )
         rules = ProcessRules(**{case.side: [rule]})
         book = AuditRecipeBook(AuditRecipe(AuditLevel.Ignore), {"set": rules})
-    engine = TheusEngine({"domain": {"out": 0}}, audit_recipe=book)
+    validator = AuditValidator(book, AuditSystem(book.recipe, clock=clock))
+    engine = TheusEngine({"domain": {"out": 0}}, audit_recipe=validator)
     engine.register(set_out)
     return engine
 
 
-def verdict(level: AuditLevel, count: int, limits: tuple[int, int]) -> type[Any] | None:
-    """What failure number `count` leads to."""
-    most, least = limits
+def verdict(case: Case, count: int, uses: int) -> type[Any] | None:
+    """What failure number `count` leads to, the last of so many uses."""
+    level, (most, least) = case.level, case.limits
     if level is AuditLevel.Stop:
         return AuditStopError
     if level is AuditLevel.Abort:
         return AuditAbortError
     if level is not AuditLevel.Block:
+        return None
+    if case.rate is not None and count <= case.rate * uses:
         return None
     if count > most:
         return AuditBlockError
@@ -101,17 +140,26 @@ def observed(engine: TheusEngine, case: Case, amount: int, fails: bool) -> type[
 
 def wrong(case: Case) -> str | None:
     """What an engine does otherwise than the table says, or None."""
-    with engine_of(case) as engine:
-        count, out = 0, 0
+    now = 0.0
+    with engine_of(case, lambda: now) as engine:
+        out = 0
+        uses: list[tuple[float, bool]] = []
         for number, fails in enumerate(case.steps, start=1):
+            now = float(number)
             body = fails and case.side == "body"
             amount = number + 100 if fails and not body else number
             expected = None
             if fails:
-                count += case.level is not AuditLevel.Ignore
-                expected = verdict(case.level, count, case.limits)
+                uses += [(now, True)] * (case.level is not AuditLevel.Ignore)
             elif case.reset:
-                count = 0
+                uses = []
+            elif case.rate is not None and (case.level.counts or case.side == "body"):
+                uses.append((now, False))
+            if case.window is not None:
+                uses = [use for use in uses if use[0] > now - case.window]
+            count = sum(failed for _, failed in uses)
+            if fails:
+                expected = verdict(case, count, len(uses))
             if not body and (expected is None or expected is AuditWarning):
                 out = amount
             found = observed(engine, case, amount, body)
@@ -133,8 +181,3 @@ def counts(step: int = 1) -> dict[str, int]:
         found["calls"] += STEPS
         found["wrong"] += wrong(case) is not None
     return dict(found)
-
-
-if __name__ == "__main__":
-    for title, number in counts().items():
-        print(f"{title:14} {number:6}")

@@ -618,6 +618,10 @@ def wrong(case: Case) -> str | None:
     return None
 
 
+WRONG = {"misses", "false alarms", "wrong errors"}
+"""The counts that are not 0 where something is wrong."""
+
+
 def counts(step: int = 1) -> dict[str, int]:
     """Try every case, or each `step`-th: how many, allowed, refused, and what went wrong."""
     found: Counter[str] = Counter({"misses": 0, "false alarms": 0, "wrong errors": 0})
@@ -631,8 +635,3 @@ def counts(step: int = 1) -> dict[str, int]:
             kinds = {"miss": "misses", "false alarm": "false alarms"}
             found[kinds.get(kind, "wrong errors")] += 1
     return dict(found)
-
-
-if __name__ == "__main__":
-    for title, number in counts().items():
-        print(f"{title:14} {number:6}")

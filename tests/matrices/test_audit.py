@@ -7,15 +7,15 @@ from itertools import islice
 from tests.matrices.audit import LIMITS, SIDES, cases, wrong
 from theus.audit import AuditLevel
 
-STEP = 7
-"""Each seventh case, which meets every row of the table; the script tries all."""
+STEP = 11
+"""Each eleventh case, which meets every row of the table; the script tries all."""
 
 
 def test_the_matrix_meets_every_row() -> None:
     tried = list(islice(cases(), 0, None, STEP))
     assert len(tried) > 500
-    rows = {(case.side, case.level, case.limits, case.reset) for case in tried}
-    assert len(rows) == len(SIDES) * len(AuditLevel) * len(LIMITS) * 2
+    rows = {case[:-1] for case in tried}
+    assert len(rows) == len(SIDES) * len(AuditLevel) * len(LIMITS) * 6
 
 
 def test_engines_do_what_the_table_says() -> None:

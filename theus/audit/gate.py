@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from theus.audit.recipe import AuditRecipe, AuditRecipeBook, AuditRule
 from theus.audit.system import AuditSystem, CountedFailure, act_on
-from theus.errors import AuditError, AuditWarning
+from theus.contracts.model import ProcessContract
+from theus.errors import AuditError, AuditWarning, RegistrationError
 
 __all__ = ["AuditCheck", "AuditValidator", "Lookup"]
 
@@ -101,6 +102,24 @@ class AuditValidator:
         """Whether there is anything to check for a process."""
         plan = self._plans.get(process, _NOTHING)
         return bool(plan.inputs or plan.outputs)
+
+    def expect(self, contract: ProcessContract) -> None:
+        """Check that a contract declares the side effects and errors that the book names.
+
+        Raises RegistrationError.
+        """
+        rules = self._book.rules_for(contract.name)
+        for part in ("side_effects", "errors"):
+            declared = getattr(contract, part)
+            missing = [name for name in getattr(rules, part) if name not in declared]
+            if missing:
+                raise RegistrationError(
+                    f"the audit recipe expects process {contract.name!r} to declare "
+                    f"{', '.join(missing)} in its {part}; it declares "
+                    f"{', '.join(declared) or 'none'}. Add them to the contract, or take them out "
+                    f"of the recipe",
+                    process=contract.name,
+                )
 
     def begin(self, process: str) -> AuditCheck:
         """The checks of one attempt at a process."""

@@ -1,17 +1,19 @@
 """The levels of audit, each with its verdict.
 
 The truth table. `count` is the number of failures of the key, this one included; `max` and
-`min` are the thresholds of the recipe. The tests are made from these rows.
+`min` are the thresholds of the recipe. `share` is the failures' share of all uses of the key,
+this one included, and `rate` is what the recipe gives, 0 where it gives none. The tests are made
+from these rows.
 
-| level  | when                    | then            | counted |
-|--------|-------------------------|-----------------|---------|
-| Stop   | always                  | AuditStopError  | yes     |
-| Abort  | always                  | AuditAbortError | yes     |
-| Block  | count > max             | AuditBlockError | yes     |
-| Block  | 0 < min <= count <= max | AuditWarning    | yes     |
-| Block  | otherwise               | go on           | yes     |
-| Count  | always                  | go on           | yes     |
-| Ignore | always                  | go on           | no      |
+| level  | when                                   | then            | counted |
+|--------|----------------------------------------|-----------------|---------|
+| Stop   | always                                 | AuditStopError  | yes     |
+| Abort  | always                                 | AuditAbortError | yes     |
+| Block  | count > max and share > rate           | AuditBlockError | yes     |
+| Block  | 0 < min <= count <= max and share > rate | AuditWarning  | yes     |
+| Block  | otherwise                              | go on           | yes     |
+| Count  | always                                 | go on           | yes     |
+| Ignore | always                                 | go on           | no      |
 
 So `threshold_max=3` lets three failures pass and refuses the fourth, and `threshold_min=0`
 never warns. What a success does to the count of the key:
@@ -20,6 +22,8 @@ never warns. What a success does to the count of the key:
 |------------------|------------------|
 | True             | 0                |
 | False            | as before        |
+
+With a `window`, failures and successes that are older than that many seconds count no more.
 
 To add a level, add a member with its letter and its verdict, and a row above.
 """
@@ -52,17 +56,24 @@ class Thresholds(Protocol):
     def threshold_max(self) -> int: ...
     @property
     def threshold_min(self) -> int: ...
+    @property
+    def rate(self) -> float | None: ...
 
 
-def _stop(count: int, limits: Thresholds) -> Outcome:
+_Judge = Callable[[int, float, Thresholds], Outcome]
+
+
+def _stop(count: int, share: float, limits: Thresholds) -> Outcome:
     return AuditStopError
 
 
-def _abort(count: int, limits: Thresholds) -> Outcome:
+def _abort(count: int, share: float, limits: Thresholds) -> Outcome:
     return AuditAbortError
 
 
-def _block(count: int, limits: Thresholds) -> Outcome:
+def _block(count: int, share: float, limits: Thresholds) -> Outcome:
+    if limits.rate is not None and share <= limits.rate:
+        return None
     if count > limits.threshold_max:
         return AuditBlockError
     if 0 < limits.threshold_min <= count:
@@ -70,7 +81,7 @@ def _block(count: int, limits: Thresholds) -> Outcome:
     return None
 
 
-def _go_on(count: int, limits: Thresholds) -> Outcome:
+def _go_on(count: int, share: float, limits: Thresholds) -> Outcome:
     return None
 
 
@@ -88,11 +99,9 @@ class AuditLevel(Enum):
 
     letter: str
     counts: bool
-    _judge: Callable[[int, Thresholds], Outcome]
+    _judge: _Judge
 
-    def __new__(
-        cls, letter: str, judge: Callable[[int, Thresholds], Outcome], counts: bool
-    ) -> AuditLevel:
+    def __new__(cls, letter: str, judge: _Judge, counts: bool) -> AuditLevel:
         member = object.__new__(cls)
         member._value_ = letter
         member.letter = letter
@@ -100,9 +109,9 @@ class AuditLevel(Enum):
         member._judge = judge
         return member
 
-    def verdict(self, count: int, limits: Thresholds) -> Outcome:
-        """What the failure number `count` leads to under these thresholds."""
-        return self._judge(count, limits)
+    def verdict(self, count: int, limits: Thresholds, share: float = 1.0) -> Outcome:
+        """What the failure number `count` leads to, where `share` of all uses failed."""
+        return self._judge(count, share, limits)
 
     @classmethod
     def parse(cls, value: object) -> AuditLevel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -35,6 +36,37 @@ def _threshold(name: str, value: object, other_name: str, other: object, default
     return chosen
 
 
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _seconds(value: Any) -> float | None:
+    if value is None or (_number(value) and 0 < value < math.inf):
+        return None if value is None else float(value)
+    raise SettingsError(
+        f"window must be a number of seconds above 0, not {value!r}", option="window", value=value
+    )
+
+
+def _share(value: Any, reset_on_success: bool) -> float | None:
+    if value is None:
+        return None
+    if not (_number(value) and 0 <= value < 1):
+        raise SettingsError(
+            f"rate must be a share from 0 up to, not including, 1, not {value!r}",
+            option="rate",
+            value=value,
+        )
+    if reset_on_success:
+        raise SettingsError(
+            "rate compares failures with successes, which reset_on_success=True forgets; "
+            "set it to False",
+            option="rate",
+            value=value,
+        )
+    return float(value)
+
+
 @dataclass(frozen=True, init=False)
 class AuditRecipe:
     """How the failures of a key are taken; `theus.audit.levels` has the truth table.
@@ -49,18 +81,25 @@ class AuditRecipe:
         Block: from which failure on a warning is given; 0 never warns (`min_threshold`).
     reset_on_success:
         Whether a success sets the count back to 0.
+    window:
+        Only what happened in the last so many seconds counts; None: everything.
+    rate:
+        Block: act only where more than this share of the uses of a key failed, from 0 to 1. Needs
+        ``reset_on_success=False``, since a reset forgets the failures.
 
     Raises
     ------
     SettingsError
-        An unknown level, a threshold that is no integer from 0 on, or a `threshold_min`
-        above `threshold_max`, which could never warn.
+        An unknown level, a threshold that is no integer from 0 on, a `threshold_min` above
+        `threshold_max`, which could never warn, or a window or rate that cannot be used.
     """
 
     level: AuditLevel
     threshold_max: int
     threshold_min: int
     reset_on_success: bool
+    window: float | None
+    rate: float | None
 
     def __init__(
         self,
@@ -69,6 +108,8 @@ class AuditRecipe:
         threshold_min: int | None = None,
         reset_on_success: bool = True,
         *,
+        window: float | None = None,
+        rate: float | None = None,
         max_threshold: int | None = None,
         min_threshold: int | None = None,
     ) -> None:
@@ -94,6 +135,8 @@ class AuditRecipe:
         object.__setattr__(self, "threshold_max", most)
         object.__setattr__(self, "threshold_min", least)
         object.__setattr__(self, "reset_on_success", reset_on_success)
+        object.__setattr__(self, "window", _seconds(window))
+        object.__setattr__(self, "rate", _share(rate, reset_on_success))
 
     @property
     def max_threshold(self) -> int:
@@ -116,7 +159,7 @@ class AuditRule:
         Name of an argument or path of the state.
     checks:
         All must hold.
-    level, threshold_max, threshold_min, reset_on_success:
+    level, threshold_max, threshold_min, reset_on_success, window, rate:
         As in `AuditRecipe`; None takes what the recipe of the book says.
     message:
         Said with every failure.
@@ -136,6 +179,8 @@ class AuditRule:
     threshold_max: int | None = None
     threshold_min: int | None = None
     reset_on_success: bool | None = None
+    window: float | None = None
+    rate: float | None = None
     place: str | None = dataclass_field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -165,6 +210,8 @@ class AuditRule:
             "threshold_max": self.threshold_max,
             "threshold_min": self.threshold_min,
             "reset_on_success": self.reset_on_success,
+            "window": self.window,
+            "rate": self.rate,
         }
         if self.threshold_max is not None and self.threshold_min is None:
             given["threshold_min"] = min(default.threshold_min, self.threshold_max)
@@ -172,6 +219,8 @@ class AuditRule:
             name: getattr(default, name) if value is None else value
             for name, value in given.items()
         }
+        if self.reset_on_success and self.rate is None:
+            chosen["rate"] = None
         return AuditRecipe(**chosen)
 
     def problem(self, value: Any) -> str | None:
@@ -196,8 +245,7 @@ class ProcessRules:
     """What a book says about one process.
 
     `side_effects` and `errors` are what the author of the book expects the contract of the
-    process to declare; they are kept for tools that show or write books and check nothing
-    here.
+    process to declare: an engine refuses to register a process that does not.
     """
 
     inputs: tuple[AuditRule, ...] = ()

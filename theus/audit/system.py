@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 from theus._core.ring import Ring
+from theus.audit.counters import Counter, counter_for
 from theus.audit.levels import Outcome
 from theus.audit.log import AuditLogEntry, shortened
 from theus.audit.recipe import AuditRecipe, AuditRule
@@ -15,22 +18,14 @@ from theus.errors import AuditWarning
 __all__ = ["AuditSystem", "CountedFailure", "act_on"]
 
 
-class _Counter:
-    """The failures of one key since its last reset."""
-
-    __slots__ = ("failures",)
-
-    def __init__(self) -> None:
-        self.failures = 0
-
-
 class CountedFailure(NamedTuple):
     """A failure that was counted, and what follows from it."""
 
     key: str
     number: int
     outcome: Outcome
-    counter: _Counter | None
+    counter: Counter | None
+    when: float = 0.0
 
 
 class AuditSystem:
@@ -45,6 +40,8 @@ class AuditSystem:
         How failures are taken; `AuditRecipe()` unless given.
     capacity:
         How many log entries are kept.
+    clock:
+        Seconds for windows, never going back. Called under the system's lock.
 
     Raises
     ------
@@ -52,11 +49,18 @@ class AuditSystem:
         The capacity is no positive integer.
     """
 
-    def __init__(self, recipe: AuditRecipe | None = None, capacity: int = 1000) -> None:
+    def __init__(
+        self,
+        recipe: AuditRecipe | None = None,
+        capacity: int = 1000,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._recipe = AuditRecipe() if recipe is None else recipe
         self._ring = Ring(capacity)
         self._append = self._ring.append
-        self._counters: dict[str, _Counter] = {}
+        self._counters: dict[str, Counter] = {}
         self._lock = threading.RLock()  # re-entrant: a destructor may log while it is held
 
     @property
@@ -93,7 +97,7 @@ class AuditSystem:
         self, key: str, message: str = "", *, recipe: AuditRecipe | None = None
     ) -> None:
         """Log a success; it resets the count of the key if the recipe says so."""
-        if key in self._counters:
+        if key in self._counters or (recipe or self._recipe).rate is not None:
             self.count_success(key, recipe)
         self._append(key, shortened(f"success: {message}") if message else "success")
 
@@ -108,12 +112,18 @@ class AuditSystem:
         chosen = self._recipe if recipe is None else recipe
         if not chosen.level.counts:
             return CountedFailure(key, 0, None, None)
-        fresh = _Counter()
         with self._lock:
-            counter = self._counters.setdefault(key, fresh)
-            counter.failures += 1
-            count = counter.failures
-        return CountedFailure(key, count, chosen.level.verdict(count, chosen), counter)
+            counter = self._counter(key, chosen)
+            when = counter.fail()
+            count, share = counter.count(), counter.share()
+        return CountedFailure(key, count, chosen.level.verdict(count, chosen, share), counter, when)
+
+    def _counter(self, key: str, recipe: AuditRecipe) -> Counter:
+        """The counter of a key; call under the lock."""
+        counter = self._counters.get(key)
+        if counter is None:
+            self._counters[key] = counter = counter_for(recipe, self._clock)
+        return counter
 
     def uncount(self, failure: CountedFailure) -> None:
         """Take a failure back, as if it had not happened. A reset since then stands."""
@@ -121,8 +131,9 @@ class AuditSystem:
         if counter is None:
             return
         with self._lock:
-            counter.failures -= 1
-            if counter.failures == 0 and self._counters.get(failure.key) is counter:
+            counter.take_back(failure.when)
+            unused = counter.failures == 0 and counter.successes == 0
+            if unused and self._counters.get(failure.key) is counter:
                 del self._counters[failure.key]
 
     def count_success(self, key: str, recipe: AuditRecipe | None = None) -> None:
@@ -131,6 +142,9 @@ class AuditSystem:
         if chosen.reset_on_success:
             with self._lock:
                 self._counters.pop(key, None)
+        elif chosen.rate is not None:
+            with self._lock:
+                self._counter(key, chosen).succeed()
 
     def log_failure(self, failure: CountedFailure, message: str = "") -> None:
         """Log a failure that was counted before."""
@@ -141,13 +155,15 @@ class AuditSystem:
 
     def get_count(self, key: str) -> int:
         """Failures of a key since its last reset."""
-        counter = self._counters.get(key)
-        return 0 if counter is None else counter.failures
+        with self._lock:
+            counter = self._counters.get(key)
+            return 0 if counter is None else counter.count()
 
     def get_count_all(self) -> dict[str, int]:
         """Failures of every key that has any."""
         with self._lock:
-            return {key: counter.failures for key, counter in self._counters.items()}
+            counts = {key: counter.count() for key, counter in self._counters.items()}
+        return {key: count for key, count in counts.items() if count}
 
     def get_logs(self, since: int = 0) -> list[AuditLogEntry]:
         """The entries kept, oldest first; only those numbered above `since`. O(entries)."""

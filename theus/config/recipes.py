@@ -6,7 +6,9 @@ The text::
       level: B                  # S, A, B, C or I, or the name of the level
       threshold_max: 3          # also max_threshold
       threshold_min: 1          # also min_threshold
-      reset_on_success: true
+      reset_on_success: false
+      window: 60                # seconds: what is older counts no more
+      rate: 0.5                 # act where more than this share of the uses failed
     process_recipes:            # optional: rules for single processes
       load:
         inputs:
@@ -37,7 +39,7 @@ _SPELLINGS = {
     "threshold_min": "threshold_min",
     "min_threshold": "threshold_min",
 }
-_RECIPE = ("level", *_SPELLINGS, "reset_on_success")
+_RECIPE = ("level", *_SPELLINGS, "reset_on_success", "window", "rate")
 _RULE = ("field", *OPERATORS, "message", *_RECIPE)
 _PROCESS = ("inputs", "outputs", "side_effects", "errors")
 
@@ -94,6 +96,9 @@ def _settings(reader: Reader, fields: dict[str, Node]) -> dict[str, Any]:
         settings["reset_on_success"] = reader.boolean(
             fields["reset_on_success"], "reset_on_success"
         )
+    for name in ("window", "rate"):
+        if name in fields:
+            settings[name] = fields[name].plain()
     for spelling, name in _SPELLINGS.items():
         if spelling in fields and name in settings:
             reader.note(fields[spelling], f"{spelling} is another spelling of {name}; give one.")

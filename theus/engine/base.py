@@ -187,7 +187,8 @@ class EngineBase(Calls):
             from theus.config import ConfigFactory
 
             recipe = ConfigFactory.load_recipe(recipe)
-        validator = AuditValidator(recipe)
+        validator = recipe if isinstance(recipe, AuditValidator) else AuditValidator(recipe)
+        self._registry.expect = validator.expect
         self._audit_system = validator.system
         self._pipeline.audit = AuditParticipant(validator)
         self._pipeline.wire(self._hooks)

@@ -134,6 +134,8 @@ class AuditParticipant(Participant):
         """A body or a rule raised: failures that were found are kept, and it is logged."""
         if tx.extra is not None:
             tx.extra.publish()
+        if isinstance(error, AuditError):  # a rule, whose own key has it
+            return
         try:
             self._validator.system.log_fail(spec.name, f"{type(error).__name__}: {error}")
         except AuditError as refusal:

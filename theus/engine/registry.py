@@ -27,7 +27,8 @@ class ProcessRegistry:
     """The processes of one engine.
 
     Thread-safe: one lock around registration; look-ups take none. `direct` is where callers keep
-    what they have resolved: a name that is registered again is taken out of it.
+    what they have resolved: a name that is registered again is taken out of it. `expect` may refuse
+    a contract; None: nothing is expected.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class ProcessRegistry:
         direct: dict[Any, Spec],
     ) -> None:
         self._direct = direct
+        self.expect: Callable[[ProcessContract], None] | None = None
         self._settings = settings
         self._services = services
         self._report = report
@@ -55,6 +57,8 @@ class ProcessRegistry:
         check_function(func)
         contract = contract_of(func)
         check_contract(contract)
+        if self.expect is not None:
+            self.expect(contract)
         name = contract.name or func.__name__
         with self._lock:
             known = self._functions.get(name)

@@ -8,14 +8,17 @@ import warnings
 import pytest
 
 import theus.errors
+from tests.support.paths import ROOT
 from theus.audit import AuditLevel, AuditRecipe, AuditSystem, levels
 from theus.errors import AuditError, AuditWarning, SettingsError
 
 CONDITIONS = {
-    "always": lambda count, least, most: True,
-    "count > max": lambda count, least, most: count > most,
-    "0 < min <= count <= max": lambda count, least, most: 0 < least <= count <= most,
-    "otherwise": lambda count, least, most: True,
+    "always": lambda count, least, most, over: True,
+    "count > max and share > rate": lambda count, least, most, over: count > most and over,
+    "0 < min <= count <= max and share > rate": (
+        lambda count, least, most, over: 0 < least <= count <= most and over
+    ),
+    "otherwise": lambda count, least, most, over: True,
 }
 COUNTED = {"yes": True, "no": False}
 
@@ -27,10 +30,10 @@ def rows(width):
     return [row for row in cells if len(row) == width and set(row[0]) != {"-"}][1:]
 
 
-def expected(level, count, least, most):
+def expected(level, count, least, most, over=True):
     """Outcome and `counted` of the first row that fits."""
     for name, when, then, counted in rows(4):
-        if name == level.name and CONDITIONS[when](count, least, most):
+        if name == level.name and CONDITIONS[when](count, least, most, over):
             return (None if then == "go on" else getattr(theus.errors, then)), COUNTED[counted]
     raise AssertionError(f"no row for {level.name}, count {count}")
 
@@ -52,18 +55,25 @@ def test_every_row_decides_some_case():
     used = set()
     for level, least, most, count in CASES:
         for row in rows(4):
-            if row[0] == level.name and CONDITIONS[row[1]](count, least, most):
+            if row[0] == level.name and CONDITIONS[row[1]](count, least, most, True):
                 used.add(tuple(row))
                 break
     assert used == {tuple(row) for row in rows(4)}
 
 
+@pytest.mark.parametrize(("rate", "share"), [(None, 0.1), (0, 0.1), (0.5, 0.5), (0.5, 0.51)])
 @pytest.mark.parametrize(("level", "least", "most", "count"), CASES)
-def test_the_verdict_is_that_of_the_table(level, least, most, count):
-    outcome, counted = expected(level, count, least, most)
-    recipe = AuditRecipe(level, most, least)
-    assert level.verdict(count, recipe) is outcome
+def test_the_verdict_is_that_of_the_table(level, least, most, count, rate, share):
+    outcome, counted = expected(level, count, least, most, share > (rate or 0))
+    recipe = AuditRecipe(level, most, least, False, rate=rate)
+    assert level.verdict(count, recipe, share) is outcome
     assert level.counts is counted
+
+
+def test_the_page_has_the_same_tables():
+    page = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+    for line in re.findall(r"^\|.*\|$", levels.__doc__, re.MULTILINE):
+        assert re.sub(r" +|-+", " ", line) in re.sub(r" +|-+", " ", page)
 
 
 @pytest.mark.parametrize("reset", [True, False])

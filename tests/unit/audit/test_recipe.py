@@ -44,6 +44,16 @@ def test_a_recipe_cannot_be_changed_and_can_be_pickled():
         ({"threshold_max": 0, "threshold_min": 1}, "threshold_min"),
         ({"level": "Z"}, "level"),
         ({"reset_on_success": 1}, "reset_on_success"),
+        ({"window": 0}, "window"),
+        ({"window": -1}, "window"),
+        ({"window": float("nan")}, "window"),
+        ({"window": float("inf")}, "window"),
+        ({"window": "1"}, "window"),
+        ({"window": True}, "window"),
+        ({"rate": 1, "reset_on_success": False}, "rate"),
+        ({"rate": -0.1, "reset_on_success": False}, "rate"),
+        ({"rate": float("nan"), "reset_on_success": False}, "rate"),
+        ({"rate": 0.5}, "rate"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings, option):
@@ -58,6 +68,10 @@ def test_a_rule_takes_from_the_recipe_what_it_leaves_open():
     assert AuditRule("x", level="S").recipe(default) == AuditRecipe("S", 9, 4, False)
     assert AuditRule("x", threshold_min=0).recipe(default) == AuditRecipe("C", 9, 0, False)
     assert AuditRule("x", reset_on_success=True).recipe(default) == AuditRecipe("C", 9, 4, True)
+    timed = AuditRecipe("B", 9, 4, False, window=60, rate=0.5)
+    assert AuditRule("x").recipe(timed) == timed
+    assert AuditRule("x", window=5).recipe(timed).window == 5
+    assert AuditRule("x", reset_on_success=True).recipe(timed).rate is None
 
 
 def test_a_smaller_maximum_takes_the_warning_threshold_with_it():
