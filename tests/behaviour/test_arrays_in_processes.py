@@ -18,6 +18,7 @@ from theus.errors import (
     ConflictError,
     ContractViolationError,
     ImmutableError,
+    InvariantViolationError,
     TransactionStateError,
 )
 from theus.freezers.numpy_ import FrozenArray
@@ -427,3 +428,42 @@ def test_the_log_has_the_change(engine: TheusEngine) -> None:
     np.testing.assert_array_equal(entry.old, [0, 1, 2])
     np.testing.assert_array_equal(entry.new, [0, 8, 2])
     assert engine.blame("domain.b").process == "change"
+
+
+@pytest.mark.parametrize("place", ["a", "rows", "fresh"])
+def test_an_invariant_cannot_write_to_what_is_pending(place: str) -> None:
+    content = {"a": np.zeros(3), "rows": [np.zeros(3)], "fresh": None, "spoil": False}
+
+    def of(domain: Any) -> Any:
+        return domain.rows[0] if place == "rows" else domain[place]
+
+    with TheusEngine({"domain": content}) as engine:
+        seen = []
+
+        @engine.invariant
+        def spoils(state: Any) -> None:
+            array = of(state.domain)
+            if state.domain.spoil:
+                array[0] = 9
+
+        @engine.invariant
+        def looks(state: Any) -> bool:
+            array = of(state.domain)
+            seen.append(None if array is None else array.tolist())
+            return array is None or bool((array >= 0).all())
+
+        def write(ctx: Any, value: float, spoil: bool = False) -> None:
+            ctx.domain.spoil = spoil
+            if place == "fresh":
+                ctx.domain.fresh = np.zeros(3)
+            of(ctx.domain)[0] = value
+
+        run(engine, lambda ctx: write(ctx, 2.0))
+        assert seen[-1] == [2.0, 0.0, 0.0]
+        before = engine.state
+        with pytest.raises(InvariantViolationError, match=r"'spoils'.*read-only"):
+            run(engine, lambda ctx: write(ctx, 1.0, spoil=True))
+        with pytest.raises(InvariantViolationError, match="'looks'"):
+            run(engine, lambda ctx: write(ctx, -1.0))
+        assert engine.state is before
+        assert of(engine.state.domain).tolist() == [2.0, 0.0, 0.0]
