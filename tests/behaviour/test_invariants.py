@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
+import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -364,6 +366,17 @@ def test_a_moved_container_is_read_where_it_is_now() -> None:
         tx.domain.rows[0].extra = 1
         tx.domain.rows.insert(0, {"n": 7})
     assert [row.n for row in engine.state.domain.rows] == [7, 2, 1]
+
+
+def test_a_container_that_is_also_put_elsewhere_is_read_in_both_places() -> None:
+    engine, _ = watched(
+        lambda state: len(state.domain.copy_of or ()) + len(state.domain.original) < 3,
+        {"copy_of": None, "original": [1]},
+    )
+    with engine.transaction() as tx:
+        tx.domain.copy_of = tx.domain.original
+    refused(lambda: engine.compare_and_swap(2, {"domain.original": [1, 2]}), engine)
+    refused(lambda: engine.compare_and_swap(2, {"domain.copy_of": [1, 2]}), engine)
 
 
 def test_a_conditional_rule_follows_its_flag() -> None:
@@ -776,3 +789,47 @@ def test_it_refuses_exactly_what_would_break_it(commits: list[list[tuple[Any, ..
             assert holds
             assert ruled.state.to_dict() == after
             assert list(ruled.state.domain) == list(after["domain"])
+
+
+def one_of_many(tx: Any, draw: random.Random) -> None:
+    """A change that may break one of the rules, together with others."""
+    keys = list("abc")
+    step = draw.choice(["set", "inner", "del", "append", "item", "pop", "turn", "incr", "alias"])
+    value = draw.choice([draw.randint(-2, 3), {"a": draw.randint(-2, 3)}, [draw.randint(-2, 3)]])
+    key, other = draw.choice(keys), draw.choice(keys)
+    rest = {
+        "set": (value,),
+        "inner": (other, draw.randint(-2, 3)),
+        "incr": (draw.randint(-2, 2),),
+        "alias": (other,),
+    }
+    apply(tx, (step, key, *rest.get(step, (draw.randint(-2, 3),))))
+
+
+@pytest.mark.parametrize("isolation", ["serializable", "snapshot"])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_version_of_a_busy_engine_keeps_every_rule(isolation: str, seed: int) -> None:
+    engine = TheusEngine({"domain": {}}, isolation=isolation, time_travel=True)
+    for rule in RULES:
+        engine.invariant(name=rule.__name__)(lambda state, rule=rule: rule(state.domain))
+
+    def work(number: int) -> int:
+        draw, denied = random.Random(1000 * seed + number), 0
+        for _ in range(100):
+            try:
+                for attempt in engine.attempts():
+                    with attempt as tx:
+                        one_of_many(tx, draw)
+                        time.sleep(0)
+                        one_of_many(tx, draw)
+            except InvariantViolationError:
+                denied += 1
+        return denied
+
+    with ThreadPoolExecutor(4) as threads:
+        denied = sum(threads.map(work, range(4)))
+    assert denied > 0
+    assert engine.state.version > 20
+    for version in range(1, engine.state.version + 1):
+        domain = engine.state_at(version).to_dict()["domain"]
+        assert [rule.__name__ for rule in RULES if not rule(domain)] == []

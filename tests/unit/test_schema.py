@@ -378,3 +378,34 @@ def test_pydantic_is_not_loaded_for_dataclasses() -> None:
         """
     )
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("value", [True, None, 1, "x", 1.5])
+def test_any_takes_anything_and_so_does_object(value: Any) -> None:
+    @dataclass
+    class Free:
+        free: Any
+        thing: object
+        both: int | bool
+
+    made = dataclasses.make_dataclass("Root", [("domain", Free)])
+    state = {"domain": {"free": value, "thing": value, "both": True}}
+    assert problems(made, state) == {}
+    assert problems(made, state, {("domain", "free"), ("domain", "thing")}) == {}
+
+
+def test_an_alias_is_the_key_of_a_mapping_and_the_name_that_of_a_record() -> None:
+    class Wide(BaseModel):
+        name: int = Field(alias="full name")
+
+    class Root(BaseModel):
+        domain: dict[str, Wide]
+
+    plain_one = {"domain": {"a": {"full name": 1, "name": "unknown to the model"}}}
+    changed = {("domain", "a", "name")}
+    assert problems(Root, plain_one, changed) == {}
+    plain_one["domain"]["a"]["full name"] = "x"
+    assert list(problems(Root, plain_one, {("domain", "a", "full name")})) == ["domain.a.full name"]
+    record = Wide(**{"full name": 1})
+    record.__dict__["name"] = "x"
+    assert problems(Root, {"domain": {"a": record}}, changed)

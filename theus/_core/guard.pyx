@@ -344,7 +344,10 @@ cdef class Guard:
         guard.key = other.key
         guard.link = other.link
         guard.epoch = -1
-        self.remember(key, guard)
+        if self.tx.inspected:
+            self.tx.keep(guard)     # no child: who gets here by the other way has to be noted
+        else:
+            self.remember(key, guard)
         return guard
 
     cdef object leaf(self, object key, object value):

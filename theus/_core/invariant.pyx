@@ -17,7 +17,7 @@ from theus._core.refusal cimport place
 from theus._core.store cimport Store
 from theus._core.transaction cimport Transaction
 from theus._core.watch cimport (
-    Finding, Invariant, Invariants, Verdicts, changed_nodes, dismiss, enlist, finding_of, learn, touches,
+    Finding, Invariant, Invariants, Verdicts, dismiss, enlist, finding_of, learn, new_verdicts, touches,
 )
 
 import inspect
@@ -196,16 +196,12 @@ def check_invariants(Transaction tx not None, spec):
     cdef Invariants table = <Invariants>tx.store.invariants
     cdef Verdicts verdicts
     cdef Invariant invariant
-    cdef set nodes
     if table is None or not tx.op_count or not table.items:
         return
-    verdicts = Verdicts.__new__(Verdicts)
-    verdicts.findings = []
-    verdicts.generation = table.generation
-    nodes = changed_nodes(tx)
+    verdicts = new_verdicts(table)
     for item in table.items:
         invariant = <Invariant>item
-        if invariant.watch is None or touches(tx, nodes, invariant.watch):
+        if invariant.watch is None or touches(tx, invariant.watch, verdicts):
             verdicts.findings.append(ask(tx, invariant))
     tx.judged = verdicts
 

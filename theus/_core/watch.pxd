@@ -9,6 +9,7 @@ from theus._core.store cimport Store
 cdef class Watch:
     cdef dict keys        # node -> set of the keys that were read
     cdef dict whole       # node -> what else was read of it, one bit each
+    cdef bint deep        # everything below some container was read
     cdef list inside      # (node, key) written by the commit that read them; None: settled
     cdef int settle(self) except -1
     cdef bint says(self, Watch other) except -1
@@ -40,12 +41,13 @@ cdef class Finding:
 cdef class Verdicts:
     cdef u64 generation
     cdef list findings
+    cdef set nodes        # in or below which the commit changes something; None: not asked for
 
 
 cdef Watch watch_of(ReadSet reads)
 cdef Finding finding_of(Invariant invariant, ReadSet reads)
-cdef set changed_nodes(Footprint tx)
-cdef bint touches(Footprint tx, set nodes, Watch watch) except -1
+cdef Verdicts new_verdicts(Invariants table)
+cdef bint touches(Footprint tx, Watch watch, Verdicts verdicts) except -1
 cdef bint upheld(Footprint tx) except -1
 cdef int settle_verdicts(Footprint tx) noexcept
 cdef int own_verdicts(Footprint tx) except -1

@@ -38,6 +38,7 @@ cdef class Watch:
             value = PyDict_GetItemWithError((<Node>node).cur, key)
             if value is not NULL and is_node(value):
                 self.whole[<object>value] = 1 << DEEP
+                self.deep = True
         self.inside = None
         return 0
 
@@ -99,6 +100,7 @@ cdef Watch watch_of(ReadSet reads):
             watch.keys.setdefault(node, set()).add(<object>read.key)
         else:
             watch.whole[node] = <int>watch.whole.get(node, 0) | (1 << read.what)
+            watch.deep = watch.deep or read.what == DEEP
         if read.what == INSIDE:
             if watch.inside is None:
                 watch.inside = []
@@ -119,6 +121,14 @@ cdef Finding finding_of(Invariant invariant, ReadSet reads):
         if known.says(finding.watch):
             finding.known = known
     return finding
+
+
+cdef Verdicts new_verdicts(Invariants table):
+    """Of a check that is about to begin."""
+    cdef Verdicts verdicts = Verdicts.__new__(Verdicts)
+    verdicts.generation = table.generation
+    verdicts.findings = []
+    return verdicts
 
 
 # --- does a commit touch it? -------------------------------------------------------------------
@@ -147,16 +157,29 @@ cdef int add_upwards(Footprint tx, Guard guard, set nodes) except -1:
     return 0
 
 
-cdef bint touches(Footprint tx, set nodes, Watch watch) except -1:
+cdef bint touches(Footprint tx, Watch watch, Verdicts verdicts) except -1:
     """Whether the operations may change an answer that was given on what was read."""
     cdef Py_ssize_t index
+    cdef PyObject* found
     cdef Op op
-    watch.settle()
+    if watch.inside is not None:
+        watch.settle()
     for index in range(tx.op_count):
         op = tx.op_at(index)
-        if hits(op, watch.keys.get(op.node)) or reshapes(tx, op, watch.whole.get(op.node, 0)):
+        found = PyDict_GetItemWithError(watch.keys, op.node)
+        if found is not NULL and hits(op, <set>found):
             return True
-    for node in nodes:
+        found = PyDict_GetItemWithError(watch.whole, op.node)
+        if found is not NULL and reshapes(tx, op, <int><object>found):
+            return True
+    return watch.deep and is_below(tx, watch, verdicts)
+
+
+cdef bint is_below(Footprint tx, Watch watch, Verdicts verdicts) except -1:
+    """Whether the operations change something inside what was read with all that is below."""
+    if verdicts.nodes is None:
+        verdicts.nodes = changed_nodes(tx)
+    for node in verdicts.nodes:
         if <int>watch.whole.get(node, 0) & (1 << DEEP):
             return True
     return False
@@ -164,7 +187,7 @@ cdef bint touches(Footprint tx, set nodes, Watch watch) except -1:
 
 cdef bint hits(Op op, set keys) except -1:
     """Whether an operation changes one of the keys."""
-    if keys is None or op.code == OP_TAIL:
+    if op.code == OP_TAIL:
         return False
     if op.code == OP_LIST:
         return True
@@ -178,8 +201,6 @@ cdef bint reshapes(Footprint tx, Op op, int what) except -1:
 
     Operations that commute meet content that is not known yet: they count as changes.
     """
-    if not what:
-        return False
     if what & (1 << ALL | 1 << DEEP):
         return True
     if op.node.kind == LIST:
@@ -218,13 +239,14 @@ cdef bint overlooked(Footprint tx, Invariants table, Verdicts verdicts) except -
     """Whether the operations touch an invariant that was not asked."""
     cdef Invariant invariant
     cdef set asked = set()
-    cdef set nodes = changed_nodes(tx)
-    if verdicts is not None:
+    if verdicts is None:
+        verdicts = new_verdicts(table)
+    else:
         asked = {(<Finding>finding).invariant for finding in verdicts.findings}
     for item in table.items:
         invariant = <Invariant>item
         if invariant not in asked and (
-            invariant.watch is None or touches(tx, nodes, invariant.watch)
+            invariant.watch is None or touches(tx, invariant.watch, verdicts)
         ):
             return True
     return False

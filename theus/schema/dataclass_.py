@@ -116,6 +116,8 @@ def _field(item: dataclasses.Field[Any], hint: Any, value: Any, where: Where) ->
 
 
 def _check(hint: Any, value: Any, where: Where) -> Found:
+    if hint is Any:
+        return
     origin = typing.get_origin(hint)
     if origin is not None:
         rule = _RULES.get(origin) or _container_rule(origin)
@@ -148,8 +150,8 @@ def _check_class(hint: type, value: Any, where: Where) -> Found:
 
 
 def _is_instance(value: Any, hint: type) -> bool:
-    if isinstance(value, bool):
-        return hint in (bool, object)
+    if isinstance(value, bool) and hint in (int, float, complex):
+        return False
     if isinstance(value, int) and hint in (float, complex):
         return True
     try:

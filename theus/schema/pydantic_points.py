@@ -132,7 +132,10 @@ def _field_point(model: Any, key: Any) -> Point | None:
     for validator in model.__pydantic_decorators__.field_validators.values():
         guarded.update(validator.info.fields)
     for name, field in fields_of(model).items():
-        if key == name or key == given_name(name, field):
+        given = given_name(name, field)
+        if key == name != given:
+            return None  # right in a record, wrong in a mapping: the whole of it tells
+        if key == given:
             if guarded & {"*", name} or field.discriminator is not None:
                 return None
             return _Typed(field.annotation, field.metadata, needed=field.is_required())
