@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -532,6 +533,36 @@ def test_pending_containers_are_read_only_too() -> None:
             tx.commit()
         engine.remove_invariant("rule")
     assert engine.state.version == 1
+
+
+def test_arrays_are_read_only_and_seen_with_what_is_written() -> None:
+    engine = TheusEngine({"domain": {"w": np.ones(3), "rows": [np.ones(2)], "n": 0}})
+    spoils = [False]
+    asked = [0]
+
+    @engine.invariant
+    def positive(state: Any) -> bool:
+        asked[0] += 1
+        arrays = [state.domain.w, *state.domain.rows]
+        if spoils[0]:
+            for array in arrays:
+                array[0] = 7.0
+        return all(bool((array >= 0).all()) for array in arrays)
+
+    @process(inputs=["domain"], outputs=["domain"], name="change")
+    def change(ctx: Any, value: float) -> None:
+        ctx.domain.w[0] = value
+        ctx.domain.rows.append(np.full(2, value))
+
+    engine.register(change)
+    engine.run("change", value=2.0)
+    engine.compare_and_swap(2, {"domain.n": 1})
+    assert asked == [2]
+    refused(lambda: engine.run("change", value=-2.0), engine)
+    spoils[0] = True
+    error = refused(lambda: engine.run("change", value=3.0), engine)
+    assert "read-only" in str(error)
+    assert engine.state.domain.w.tolist() == [2.0, 1.0, 1.0]
 
 
 def test_the_view_ends_with_the_answer() -> None:

@@ -375,11 +375,12 @@ cdef class Guard:
 
         The caller's own object where all of it may be read and written; otherwise it is taken in
         now and handed out behind a guard, so that the rest of the contract holds inside it too.
+        An invariant gets an array as the commit will hold it, read-only.
         """
         cdef Position pos
         cdef Guard guard
-        if is_shown(<PyObject*>value):
-            return self.leaf(key, value)
+        if is_shown(<PyObject*>value) and not self.node.opaque:
+            return ingest(value, self.where_key(key)) if self.tx.inspected else self.leaf(key, value)
         if is_plain_leaf(value) or self.node.opaque or self.flags & READ and (self.flags & WRITE or not self.tx.pure):
             return value
         pos = self.pos.step(key)

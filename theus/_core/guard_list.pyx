@@ -95,7 +95,9 @@ cdef class ListGuard(Guard):
         self[key] = value
 
     cdef object shown(self, Py_ssize_t index, object value):
-        if is_plain_leaf(value) or is_shown(<PyObject*>value):
+        if is_shown(<PyObject*>value):
+            return self.raw(index, value) if self.tx.inspected else value
+        if is_plain_leaf(value):
             return value
         if isinstance(value, Guard):
             return self.alias(index, <Guard>value) if self.tx.inspected else value
