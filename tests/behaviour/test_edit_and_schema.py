@@ -205,3 +205,16 @@ def test_no_schema_lets_a_commit_under_way_pass() -> None:
         engine.compare_and_swap(1, data={"domain": {"n": 7}})
         pause.thread.join()
         assert engine.state.domain.n == 7
+
+
+def test_processes_commit_after_the_schema_was_taken_away() -> None:
+    @process(inputs=["domain.n"], outputs=["domain.n"])
+    def up(ctx: Any) -> int:
+        return int(ctx.domain.n) + 1
+
+    with TheusEngine({"domain": {"n": 1, "xs": []}}, schema=Schema) as engine:
+        engine.register(up)
+        engine.run(up)
+        engine.set_schema(None)
+        engine.run(up)
+        assert (engine.state.domain.n, engine.stats()["conflicts"]) == (3, 0)

@@ -147,6 +147,7 @@ cdef bint plan_single(Footprint tx, Guard guard, object key, object value) excep
         return False
     tx.drop_ops()
     tx.prepared = True
+    tx.rules = tx.store.rules
     if base is not NULL and same_leaf(<object>base, value):
         tx.note(node, <PyObject*>key, KEY)
     else:
