@@ -352,9 +352,7 @@ cdef class Guard:
 
     cdef object leaf(self, object key, object value):
         """A leaf for which `is_shown` holds, as the process gets it: behind a guard where it may be
-        written, else as it is. For an invariant what is pending is frozen too."""
-        if self.tx.inspected:
-            return ingest(value, self.where_key(key))
+        written, else as it is."""
         if (
             self.private or self.node.opaque or self.tx.pure
             or not (self.flags & WRITE or self.pos.step(key).flags & WRITE)
