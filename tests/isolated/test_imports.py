@@ -133,3 +133,26 @@ def test_an_engine_that_is_not_traced_does_without_opentelemetry():
         """
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_pure_process_may_be_the_first_to_read_the_heavy_zone():
+    """What the engine imports for that is no act of the process."""
+    done = run_isolated(
+        """
+import sys
+from theus import TheusEngine, process
+from theus.contracts import SemanticType
+
+@process(inputs=["heavy.model"], outputs=["domain.out"], semantic=SemanticType.PURE)
+def read(ctx):
+    return ctx.heavy["model"][0]
+
+assert "numpy" not in sys.modules
+with TheusEngine({"domain": {"out": 0}}) as engine:
+    with engine.transaction() as tx:
+        tx.update(heavy={"model": (5,)})
+    engine.run(read)
+    print(engine.state.domain.out)
+"""
+    )
+    assert done.stdout == "5\n"

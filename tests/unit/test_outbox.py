@@ -85,17 +85,17 @@ def test_the_collector_keeps_order_and_can_be_cut():
     for message in sent:
         collector.add(message)
     assert (len(collector), list(collector)) == (3, sent)
-    collector.truncate(5)
+    collector._truncate(5)
     assert list(collector) == sent
-    collector.truncate(1)
+    collector._truncate(1)
     assert list(collector) == sent[:1]
     collector.add(sent[2])
-    assert payloads(collector.close("committed")) == [1, 3]
+    assert payloads(collector._close("committed")) == [1, 3]
 
 
 def test_a_length_cannot_be_negative():
     with pytest.raises(ValueError, match="negative"):
-        OutboxCollector().truncate(-1)
+        OutboxCollector()._truncate(-1)
 
 
 @pytest.mark.parametrize("wrong", [None, "text", ("topic", 1), {"topic": "t"}])
@@ -107,9 +107,9 @@ def test_only_messages_can_be_queued(wrong):
 def test_after_the_end_nothing_can_be_queued_and_nothing_is_given_twice():
     collector = OutboxCollector()
     collector.add(OutboxMsg("t", 1))
-    assert len(collector.close("rolled back")) == 1
-    assert (collector.close("again"), len(collector)) == ((), 0)
-    collector.close("rolled back")
+    assert len(collector._close("rolled back")) == 1
+    assert (collector._close("again"), len(collector)) == ((), 0)
+    collector._close("rolled back")
     with pytest.raises(TransactionStateError, match="rolled back") as caught:
         collector.add(OutboxMsg("t", 2))
     assert caught.value.status == "rolled back"
@@ -155,7 +155,7 @@ def test_threads_that_add_while_it_ends_lose_nothing_silently():
         started.wait(JOIN)
         while len(collector) < 100:
             pass
-        taken = collector.close("committed")
+        taken = collector._close("committed")
     accepted = [one for future in adding for one in future.result()]
     assert sorted(payloads(taken)) == sorted(accepted)
 

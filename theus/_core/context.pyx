@@ -3,7 +3,7 @@
 cimport cython
 from theus._core.guard cimport Guard, area_guard, root_guard
 from theus._core.guard_map cimport MapGuard
-from theus._core.pattern cimport Position
+from theus._core.pattern cimport BELOW, READ, Position
 from theus._core.transaction cimport Transaction
 
 from theus.errors import ImmutableError
@@ -149,6 +149,8 @@ cdef class ProcessContext:
         """The heavy zone: descriptors come out as arrays, without copying."""
         if self.heavy_view is None:
             guard = root_guard(self.tx, self.tx.store.heavy, self.spec.pos, "heavy")
+            if self.spec.pure and not guard.flags & (READ | BELOW):
+                guard.refuse("read", None)
             self.heavy_view = self.spec.services.heavy(guard)
         return self.heavy_view
 

@@ -208,7 +208,7 @@ cdef class Footprint:
         if self.latched is not None:
             self.latched = None
         if self.outbox_log is not None:
-            self.outbox_log.close(STATUS_NAMES[status])
+            self.outbox_log._close(STATUS_NAMES[status])
         return 0
 
     cdef int abort(self, int status, object error) except -1:

@@ -39,7 +39,7 @@ cdef class Savepoint:
         tx.saved = self.saved
         tx.mark += 1
         if tx.outbox_log is not None:
-            tx.outbox_log.truncate(self.messages)
+            tx.outbox_log._truncate(self.messages)
         tx.signals = None if self.signals is None else self.signals.copy()
 
     cdef int restore_drafts(self) except -1:

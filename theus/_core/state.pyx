@@ -221,38 +221,39 @@ def _rebuild(data, version, signals):
     return State(data, version=version, signal=signals)
 
 
-class RestrictedState:
+@cython.final
+cdef class RestrictedState:
     """A State without signals and meta, as a PURE process sees it."""
 
-    __slots__ = ("_state",)
+    cdef State state
 
-    def __init__(self, state):
-        object.__setattr__(self, "_state", state)
+    def __init__(self, State state not None):
+        self.state = state
 
     @property
     def data(self):
         """All areas, read-only."""
-        return self._state.data
+        return self.state.data
 
     @property
     def domain(self):
         """The area `domain`, read-only."""
-        return self._state.domain
+        return self.state.domain
 
     @property
     def global_(self):
         """The area `global`, read-only."""
-        return self._state.global_
+        return self.state.global_
 
     @property
     def heavy(self):
         """The heavy zone, read-only."""
-        return self._state.heavy
+        return self.state.heavy
 
     @property
     def version(self):
         """Number of this version."""
-        return self._state.version
+        return self.state.version
 
     def __setattr__(self, name, value):
         raise ImmutableError(f"Immutable: a State cannot be changed (attribute {name!r})")

@@ -5,11 +5,19 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 from theus._core.context import Spec
-from theus._core.pattern import Position, compile_patterns, unlimited
+from theus._core.pattern import (
+    CAN_PASS,
+    CAN_READ,
+    Position,
+    compile_patterns,
+    find,
+    unlimited,
+)
 from theus._core.purity import watch
 from theus.contracts.decorator import check_function, contract_of, home_of
 from theus.contracts.duty import OutputDuty
@@ -122,6 +130,8 @@ class ProcessRegistry:
         isolation = contract.isolation or settings.isolation
         timeout = contract.write_timeout_ms or settings.write_timeout_ms
         pos, out_pos = _positions(contract, mode)
+        if pure and find(pos, ("heavy",)).flags & (CAN_READ | CAN_PASS):
+            import_module("theus.engine.heavy_lane")  # not in its body, where imports are acts
         if pure and looked_at:
             watch()
         duty = OutputDuty(name, contract, home_of(func), pos.flags, self._report)

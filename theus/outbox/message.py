@@ -101,13 +101,13 @@ class OutboxCollector:
                 status=ended,
             )
 
-    def truncate(self, length: int) -> None:
+    def _truncate(self, length: int) -> None:
         """Throw away what was queued after the first `length` messages (a savepoint)."""
         if length < 0:
             raise ValueError(f"a length cannot be negative: {length}")
         del self._messages[length:]
 
-    def close(self, status: str) -> tuple[OutboxMsg, ...]:
+    def _close(self, status: str) -> tuple[OutboxMsg, ...]:
         """End it together with its transaction; gives what was queued and keeps nothing.
 
         `status` says how the transaction ended, for the error of a later `add`.
