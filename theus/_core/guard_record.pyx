@@ -29,6 +29,11 @@ def _find(cls, name):
     return None, None
 
 
+def _has_slot(cls, name):
+    """Whether the class of a record, which has no `__dict__`, has a slot of that name."""
+    return any(isinstance(owner.__dict__.get(name), types.MemberDescriptorType) for owner in cls.__mro__)
+
+
 cdef object class_attribute(object owner, Rule rule, str name, object instance):
     """An attribute of the record's class, bound to the guard or view `owner`.
 
@@ -113,6 +118,11 @@ cdef class RecordGuard(KeyedGuard):
             return
         if rule.frozen:
             raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+        if rule.cls.__dictoffset__ == 0 and not _has_slot(rule.cls, name):
+            raise AttributeError(
+                f"{rule.cls.__name__!r} object has no attribute {name!r}, and no place for it: its "
+                f"class has slots", name=name,
+            )
         self.put(name, value)
 
     def __delattr__(self, name):
