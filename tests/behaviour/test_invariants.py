@@ -565,6 +565,15 @@ def test_arrays_are_read_only_and_seen_with_what_is_written() -> None:
     assert engine.state.domain.w.tolist() == [2.0, 1.0, 1.0]
 
 
+def test_the_heavy_zone_is_looked_at_by_reference() -> None:
+    weights = np.ones(3)
+    engine = TheusEngine(balances())
+    engine.compare_and_swap(1, heavy={"weights": weights})
+    seen: list[Any] = []
+    engine.invariant(name="looks")(lambda state: seen.append(state.heavy["weights"]))
+    assert seen[0] is weights
+
+
 def test_the_view_ends_with_the_answer() -> None:
     engine = TheusEngine(balances())
     kept: list[Any] = []
