@@ -61,13 +61,14 @@ cdef class Calls:
 
 cdef inline object execute_spec(Runner runner, Spec spec, tuple args, dict kwargs):
     if runner.hooks.tracer is not None:
-        return runner.hooks.tracer.execute(runner.execute, spec, args, kwargs)
+        return runner.hooks.tracer.execute((<object>runner).execute, spec, args, kwargs)
     return runner.execute(spec, args, kwargs)
 
 
 cdef inline object run_spec(Runner runner, Spec spec, tuple args, dict kwargs):
     if runner.hooks.tracer is not None:
-        return runner.hooks.tracer.run(runner.complete if spec.is_async else runner.run, spec, args, kwargs)
+        call = (<object>runner).complete if spec.is_async else (<object>runner).run
+        return runner.hooks.tracer.run(call, spec, args, kwargs)
     if spec.is_async:
         return runner.complete(spec, args, kwargs)
     return runner.run(spec, args, kwargs)

@@ -1,12 +1,10 @@
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, final
+from typing import Any, NoReturn, final
 
 from theus._core.context import Spec
 from theus._core.store import Store
 from theus._core.transaction import Transaction
 from theus._core.watch import Invariant
-
-__pyx_capi__: Final[dict[str, object]]
 
 @final
 class Preview:
