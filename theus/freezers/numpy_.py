@@ -46,6 +46,14 @@ class FrozenArray(np.ndarray[Any, Any]):
     __setstate__ = _refuse
     resize = _refuse  # with the size unchanged numpy would reshape in place
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        # `ufunc.at` of numpy 2.4 writes to read-only memory
+        written = inputs[:1] if method == "at" else kwargs.get("out", ())
+        if any(isinstance(one, FrozenArray) for one in written):
+            self._refuse()
+        given = [one.view(np.ndarray) if isinstance(one, FrozenArray) else one for one in inputs]
+        return getattr(ufunc, method)(*given, **kwargs)
+
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         made = np.asarray(array)
         return made if made.ndim else made[()]

@@ -180,3 +180,24 @@ def test_any_array_round_trips_bit_by_bit(array: Any) -> None:
     out = held(array)
     assert out.tobytes() == array.tobytes()
     assert (out.shape, out.dtype) == (array.shape, array.dtype)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda a: np.add.at(a, [0], 1),
+        lambda a: np.subtract.at(a[1:], [0], 1),
+        lambda a: np.negative.at(a, [0]),
+        lambda a: np.add(a, 1, out=a),
+        lambda a: np.add(a, 1, out=(a,)),
+        lambda a: np.add.reduce(a, axis=0, keepdims=True, out=a[:1]),
+    ],
+)
+def test_ufuncs_do_not_write_to_frozen_memory(write):
+    array = State({"domain": {"a": np.arange(3)}}).domain.a
+    with pytest.raises((ImmutableError, ValueError)):
+        write(array)
+    assert array.tolist() == [0, 1, 2]
+    assert type(array + array) is np.ndarray
+    assert (array + 1).tolist() == [1, 2, 3]
+    assert np.add.outer(array, array)[2, 2] == 4
