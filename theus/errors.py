@@ -51,6 +51,7 @@ __all__ = [
     "SignalFullError",
     "SignalLaggedError",
     "SignalTimeoutError",
+    "StaleHeavyError",
     "StateBrokenError",
     "SystemBusyError",
     "TaskTimeoutError",
@@ -373,6 +374,13 @@ class HeavyGoneError(HeavyZoneError, LookupError):
     """A segment that a descriptor names does not exist any more. Fields: ``key``, ``segment``."""
 
     code = "T502"
+    remedy = "Read the descriptor from the current state; do not keep old ones."
+
+
+class StaleHeavyError(HeavyGoneError):
+    """A descriptor outlived its array, whose memory was freed. Fields: ``key``, ``segment``."""
+
+    code = "T504"
     remedy = "Read the descriptor from the current state; do not keep old ones."
 
 

@@ -30,7 +30,7 @@ ALLOWED: dict[str, str] = {
     "symmetric_difference_update union update",
     "SignalWriter": "get",
     "OutboxCollector": "add",
-    "ProcessHeavy": f"{MUTABLE} descriptor readonly",
+    "ProcessHeavy": f"{MUTABLE} descriptor out readonly writable",
     "ContextLoggerAdapter": "critical debug error exception extra getEffectiveLevel hasHandlers "
     "info isEnabledFor log logger manager merge_extra name process setLevel warn warning",
     "State": f"{ACCESS} get_meta_logs log_meta meta restrict_view signal signals to_dict update "
@@ -47,7 +47,7 @@ ALLOWED: dict[str, str] = {
 INTERNAL: dict[str, str] = {
     # Kept apart from what is public; nothing of it gives a right that the process does not have.
     "ProcessHeavy": "_MutableMapping__marker _abc_impl _arrays _changeable _guard _heavy "
-    "_readonly _same",
+    "_leases _lend _readonly _same",
     "OutboxCollector": "_close _detach _ended _lock _messages _truncate",
     "ContextLoggerAdapter": "_log",
     "MetaLogEntry": "_asdict _field_defaults _fields _make _replace",

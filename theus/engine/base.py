@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from theus.audit import AuditSystem
     from theus.heavy.allocator import HeavyZoneAllocator
+    from theus.heavy.lease import WriteLease
 
 __all__ = ["EngineBase"]
 
@@ -72,15 +74,25 @@ def _collector() -> OutboxCollector:
 class _Services:
     """What contexts get from outside the core."""
 
+    def __init__(self, engine: EngineBase) -> None:
+        engine_of = weakref.ref(engine)
+
+        def lend(shape: Any, dtype: Any, key: str) -> WriteLease:
+            owner = engine_of()
+            if owner is None:
+                raise EngineClosedError("the engine is gone; nothing can be written for it")
+            return owner.heavy.lease(shape, dtype, key=key)
+
+        self._lend = lend
+
     @staticmethod
     def logger(name: str) -> ContextLoggerAdapter:
         return ContextLoggerAdapter(logger(f"process.{name}"), name)
 
-    @staticmethod
-    def heavy(guard: Any) -> Any:
+    def heavy(self, guard: Any) -> Any:
         from theus.engine.heavy_lane import ProcessHeavy
 
-        return ProcessHeavy(guard)
+        return ProcessHeavy(guard, self._lend)
 
 
 class EngineBase(Calls):
@@ -162,7 +174,7 @@ class EngineBase(Calls):
         self._runner = Runner(self._store, policy, self._hooks)
         self._dispatcher = Dispatcher(settings)
         self._registry = ProcessRegistry(
-            settings, _Services, self._violations.note, self._runner.direct
+            settings, _Services(self), self._violations.note, self._runner.direct
         )
         self._remote: dict[str, tuple[Spec, Spec]] = {}
 
@@ -246,9 +258,26 @@ class EngineBase(Calls):
         registry = None
         if self.settings.registry_dir is not None:
             registry = MemoryRegistry(directory=self.settings.registry_dir)
-        return HeavyZoneAllocator(
+        made = HeavyZoneAllocator(
             registry=registry, capacity_bytes=self.settings.heap_mb * 1024 * 1024
         )
+        engine_of = weakref.ref(self)
+
+        def expect() -> None:
+            owner = engine_of()
+            if owner is not None:
+                owner._expect_leases()
+
+        made.on_lease = expect
+        return made
+
+    def _expect_leases(self) -> None:
+        """From the first lease on, commits end the right to write what they publish."""
+        if self._pipeline.leases is None:
+            from theus.engine.heavy_lane import LeaseParticipant
+
+            self._pipeline.leases = LeaseParticipant()
+            self._pipeline.wire(self._hooks)
 
     def stats(self) -> dict[str, Any]:
         """The metrics of this engine, as plain numbers: what it has done and what it holds.

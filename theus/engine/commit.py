@@ -186,11 +186,12 @@ class Pipeline:
         self.audit: AuditParticipant | None = None
         self.schema: SchemaParticipant | None = None
         self.invariants: InvariantParticipant | None = None
+        self.leases: Participant | None = None
 
     @property
     def participants(self) -> tuple[Participant | Tracer, ...]:
         """Who takes part, in order."""
-        everyone = (self.tracer, self.audit, self.schema, self.invariants)
+        everyone = (self.tracer, self.audit, self.schema, self.invariants, self.leases)
         return tuple(item for item in everyone if item is not None)
 
     def _calls(self, name: str) -> tuple[Callable[..., None], ...]:

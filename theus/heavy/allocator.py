@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from theus._closing import Closing
-from theus.errors import HeavyGoneError, HeavyZoneError, HeavyZoneFullError
-from theus.heavy import window as windows
-from theus.heavy.array import ShmArray, array_over, attach_array
+from theus.errors import HeavyGoneError, HeavyZoneError
+from theus.heavy.array import ShmArray, attach_array
 from theus.heavy.descriptor import BufferDescriptor, layout
-from theus.heavy.dtypes import encode_dtype
-from theus.heavy.names import check_key, logical_name, segment_name, short_name
+from theus.heavy.lease import WriteLease
+from theus.heavy.named import NamedArrays, NamedBlock
+from theus.heavy.names import check_key
 from theus.heavy.registry import MemoryRegistry
-from theus.heavy.segment import PAGE, Segment
-from theus.heavy.window import Window
+from theus.heavy.table import Table
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -36,8 +33,11 @@ _NAME_TRIES = 8
 class HeavyStats:
     """Accounting of an allocator, in bytes of whole pages.
 
-    `used` is what named arrays take, `lingering` what was freed but is still viewed by this
-    process; both count against `capacity`. `peak` is the highest sum seen.
+    `used` is what named arrays and arenas take, `lingering` what was freed but is still viewed
+    by this process; both count against `capacity`. `peak` is the highest sum seen. Of `used`,
+    `chunk_bytes` lie in the `chunks` of the arenas, and of those `leased` bytes are in use, by
+    leases, versions of the state and tasks; the rest is kept to be used again (see `trim`).
+    `allocated` and `freed` count named arrays, `leases` what was taken from arenas.
     """
 
     session: str
@@ -49,16 +49,10 @@ class HeavyStats:
     peak: int
     allocated: int
     freed: int
-
-
-@dataclass(slots=True)
-class _Block:
-    """One generation of one key."""
-
-    descriptor: BufferDescriptor
-    array: ShmArray
-    window: Window | None
-    bytes: int
+    chunks: int = 0
+    chunk_bytes: int = 0
+    leased: int = 0
+    leases: int = 0
 
 
 class HeavyZoneAllocator(Closing):
@@ -82,6 +76,8 @@ class HeavyZoneAllocator(Closing):
     A forked child inherits the object but not the ownership: there `get` gives read-only
     arrays, `cleanup` does nothing, and everything else raises `HeavyZoneError`.
 
+    `on_lease`, where it is set, is called before each lease.
+
     Thread-safe.
     """
 
@@ -97,9 +93,11 @@ class HeavyZoneAllocator(Closing):
             )
         if capacity_bytes < 0:
             raise ValueError(f"capacity_bytes must not be negative: {capacity_bytes}")
-        self._table = _Table(MemoryRegistry(session) if registry is None else registry)
-        self._capacity = capacity_bytes
-        self._finalizer = weakref.finalize(self, self._table.release_all)
+        registry = MemoryRegistry(session) if registry is None else registry
+        self._table = Table(registry, capacity_bytes)
+        self._named = NamedArrays(self._table)
+        self._finalizer = weakref.finalize(self, self._named.release_all)
+        self.on_lease: Callable[[], object] | None = None
 
     @property
     def session(self) -> str:
@@ -114,7 +112,7 @@ class HeavyZoneAllocator(Closing):
     @property
     def capacity(self) -> int:
         """Hard limit in bytes."""
-        return self._capacity
+        return self._table.capacity
 
     def alloc(self, key: str, shape: Any, dtype: DTypeLike = "float64") -> ShmArray:
         """Return a new zeroed, writable array under `key`.
@@ -131,10 +129,10 @@ class HeavyZoneAllocator(Closing):
         """
         check_key(key)
         lengths, kind, nbytes = layout(shape, dtype)
-        table = self._owned()
-        with table.lock:
-            block = self._make(key, lengths, kind, nbytes)
-            table.publish(key, block)
+        named = self._owned()
+        with self._table.lock:
+            block = named.make(key, lengths, kind, nbytes)
+            named.publish(key, block)
         return block.array
 
     def put(self, key: str, array: ArrayLike) -> ShmArray:
@@ -151,17 +149,17 @@ class HeavyZoneAllocator(Closing):
             )
         source = np.asarray(array)
         lengths, kind, nbytes = layout(source.shape, source.dtype)
-        table = self._owned()
-        with table.lock:
-            block = self._make(key, lengths, kind, nbytes)
+        named = self._owned()
+        with self._table.lock:
+            block = named.make(key, lengths, kind, nbytes)
         try:
             np.copyto(block.array, source, casting="no")
         except BaseException:
-            with table.lock:
-                table.discard(block)
+            with self._table.lock:
+                named.discard(block)
             raise
-        with table.lock:
-            table.publish(key, block)
+        with self._table.lock:
+            named.publish(key, block)
         return block.array
 
     def get(self, key: str) -> ShmArray:
@@ -183,40 +181,84 @@ class HeavyZoneAllocator(Closing):
 
     def free(self, key: str) -> None:
         """Take the array of `key` away; views that are alive stay valid. Raises like `get`."""
-        table = self._owned()
-        with table.lock:
+        named = self._owned()
+        with self._table.lock:
             self._block(key)
-            table.discard(table.blocks.pop(key))
+            named.discard(named.blocks.pop(key))
 
     def cleanup(self) -> None:
         """Free every key and close the registry. Idempotent; nothing in a forked child."""
-        self._table.release_all()
+        self._named.release_all()
+
+    def lease(
+        self, shape: Any, dtype: DTypeLike = "float64", *, key: str = "", timeout: float = 0.0
+    ) -> WriteLease:
+        """Return the right to write a new array without a name, for a commit.
+
+        Write into ``lease.array`` (what was there before is still there), then give
+        ``lease.seal()`` to the state: nothing is copied. The memory is taken from arenas in
+        microseconds, and goes back to them when no state, snapshot, task or view has it any
+        more; a lease that is dropped has never been there.
+
+        Parameters
+        ----------
+        shape, dtype:
+            As in numpy; the order is C.
+        key:
+            The heavy key that it is meant for, for messages.
+        timeout:
+            How many seconds to wait for others to give back when there is no room.
+
+        Raises
+        ------
+        HeavyZoneFullError
+            There is no room.
+        TypeError, ValueError
+            A shape or dtype that cannot be.
+        """
+        lengths, kind, nbytes = layout(shape, dtype)
+        named = self._owned()
+        if self.on_lease is not None:
+            self.on_lease()
+        if nbytes == 0:
+            return WriteLease(None, lengths, kind)
+        block = named.arena.take(nbytes, key, timeout)
+        return WriteLease(block, lengths, kind, block.chunk.renew_writer)
+
+    def trim(self) -> int:
+        """Give memory that is only kept to be reused back to the system; returns its bytes."""
+        return self._owned().arena.trim()
 
     def stats(self) -> HeavyStats:
         """Return the accounting at this moment."""
-        table = self._table
+        table, named = self._table, self._named
         with table.lock:
-            used, lingering = table.used, table.lingering
+            table.collect()
+            arena = named.arena.stats()
             return HeavyStats(
                 session=self.session,
-                arrays=len(table.blocks),
-                used=used,
-                lingering=lingering,
-                free=max(0, self._capacity - used - lingering),
-                capacity=self._capacity,
+                arrays=len(named.blocks),
+                used=table.used,
+                lingering=table.lingering,
+                free=table.free,
+                capacity=table.capacity,
                 peak=table.peak,
-                allocated=table.allocated,
-                freed=table.freed,
+                allocated=named.allocated,
+                freed=named.freed,
+                chunks=arena.chunks,
+                chunk_bytes=arena.chunk_bytes,
+                leased=arena.leased,
+                leases=arena.taken,
             )
 
     def __contains__(self, key: object) -> bool:
-        return key in self._table.blocks
+        return key in self._named.blocks
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._table.blocks))
+        return iter(list(self._named.blocks))
 
     def __len__(self) -> int:
-        return len(self._table.blocks)
+        return len(self._named.blocks)
 
     def _leave(self, error: BaseException | None) -> None:
         self.cleanup()
@@ -224,8 +266,8 @@ class HeavyZoneAllocator(Closing):
     def __repr__(self) -> str:
         table = self._table
         return (
-            f"<HeavyZoneAllocator theus:{self.session}:{table.pid} {len(table.blocks)} arrays, "
-            f"{table.used:,} of {self._capacity:,} bytes>"
+            f"<HeavyZoneAllocator theus:{self.session}:{table.pid} {len(self)} arrays, "
+            f"{table.used:,} of {table.capacity:,} bytes>"
         )
 
     def __reduce__(self) -> Any:
@@ -234,150 +276,24 @@ class HeavyZoneAllocator(Closing):
             "descriptors"
         )
 
-    def _owned(self) -> _Table:
-        if os.getpid() != self._table.pid:
+    def _owned(self) -> NamedArrays:
+        if not self._table.owned:
             raise HeavyZoneError(
                 f"heavy zone {self.session} belongs to process {self._table.pid}; this is "
                 f"process {os.getpid()}, forked from it. Make an allocator of its own here."
             )
-        return self._table
+        return self._named
 
-    def _block(self, key: str) -> _Block:
-        found = self._table.blocks.get(key)
+    def _block(self, key: str) -> NamedBlock:
+        found = self._named.blocks.get(key)
         if found is None:
-            known = ", ".join(map(repr, list(self._table.blocks)[:20])) or "none"
+            known = ", ".join(map(repr, list(self._named.blocks)[:20])) or "none"
             raise HeavyGoneError(
                 f"there is no heavy array {key!r} in session {self.session}; keys: {known}",
                 key=key,
                 segment=None,
             )
         return found
-
-    def _make(self, key: str, shape: tuple[int, ...], kind: np.dtype[Any], nbytes: int) -> _Block:
-        """Make a new generation without publishing it."""
-        table = self._table
-        taken = -(-nbytes // PAGE) * PAGE
-        in_use = table.used + table.lingering
-        if in_use + taken > self._capacity:
-            raise self._full(key, nbytes, self._capacity - in_use)
-        return table.make(key, shape, kind, nbytes, taken)
-
-    def _full(self, key: str, asked: int, free: int) -> HeavyZoneFullError:
-        blocks = sorted(self._table.blocks.items(), key=lambda item: -item[1].bytes)
-        holders = tuple((name, block.bytes) for name, block in blocks[:5])
-        largest = ", ".join(f"{name!r} {size:,}" for name, size in holders) or "none"
-        free = max(0, free)
-        return HeavyZoneFullError(
-            f"heavy zone {self.session} has no room for {key!r}: {asked:,} bytes asked, "
-            f"{free:,} free of {self._capacity:,}; {self._table.lingering:,} bytes are freed but "
-            f"still viewed. Largest: {largest}. Free arrays, or raise the limit "
-            "(`capacity_bytes`, THEUS_HEAP_SIZE in MB).",
-            asked=asked,
-            free=free,
-            limit=self._capacity,
-            holders=holders,
-            key=key,
-            segment=None,
-        )
-
-
-class _Table:
-    """What an allocator holds; outlives it long enough to be released."""
-
-    def __init__(self, registry: MemoryRegistry) -> None:
-        self.registry = registry
-        self.pid = os.getpid()
-        self.lock = threading.RLock()
-        self.blocks: dict[str, _Block] = {}
-        self.generations: dict[str, int] = {}
-        self.used = self.peak = self.allocated = self.freed = 0
-        self._freed_bytes = 0
-        self._ended: deque[int] = deque()
-
-    @property
-    def lingering(self) -> int:
-        """Bytes of freed segments that this process still views."""
-        while self._ended:  # filled by finalizers, which may run anywhere and take no lock
-            self._freed_bytes -= self._ended.popleft()
-        return self._freed_bytes
-
-    def make(
-        self, key: str, shape: tuple[int, ...], kind: np.dtype[Any], nbytes: int, taken: int
-    ) -> _Block:
-        """Make segment and array of a new generation; the bytes count from now on."""
-        generation = self.generations.get(key, 0) + 1
-        text = encode_dtype(kind)
-        if nbytes == 0:
-            name = segment_name(self.registry.session, self.pid, key, generation)
-            window, array = None, np.zeros(shape, kind).view(ShmArray)
-        else:
-            segment = self._segment(key, generation, nbytes)
-            name = segment.name
-            window = windows.hold(Window(segment, key=key, generation=generation))
-            array = array_over(window.bytes(), shape, kind, 0, None)
-        self.generations[key] = generation
-        descriptor = BufferDescriptor(
-            name, nbytes, shape, text, generation=generation, readonly=True, key=key
-        )
-        self.used += taken
-        self.peak = max(self.peak, self.used + self.lingering)
-        self.allocated += 1
-        return _Block(descriptor, array, window, taken)
-
-    def _segment(self, key: str, generation: int, nbytes: int) -> Segment:
-        session = self.registry.session
-        name = segment_name(session, self.pid, key, generation)
-        for _ in range(_NAME_TRIES):
-            self.registry.intent(name, nbytes)
-            try:
-                segment = Segment(name, nbytes)
-            except FileExistsError:  # a stranger has the name and keeps it
-                self.registry.freed(name)
-                name = short_name(session)
-                continue
-            except BaseException:
-                self.registry.freed(name)
-                raise
-            try:
-                self.registry.made(name, segment.facts.device, segment.facts.inode)
-            except BaseException:
-                segment.unlink()
-                self.registry.freed(name)
-                raise
-            return segment
-        raise HeavyZoneError(
-            f"no free name for {logical_name(session, self.pid, key, generation)!r} in "
-            f"{_NAME_TRIES} tries",
-            key=key,
-            segment=name,
-        )
-
-    def publish(self, key: str, block: _Block) -> None:
-        """Make a block the current one of its key."""
-        old = self.blocks.get(key)
-        self.blocks[key] = block
-        if old is not None:
-            self.discard(old)
-
-    def discard(self, block: _Block) -> None:
-        """Take a block's name away; its bytes linger until the last view in this process ends."""
-        self.used -= block.bytes
-        self.freed += 1
-        if block.window is None:
-            return
-        self._freed_bytes += block.bytes
-        weakref.finalize(block.window.bytes(), self._ended.append, block.bytes).atexit = False
-        block.window.segment.unlink()
-        self.registry.freed(block.window.segment.name)
-
-    def release_all(self) -> None:
-        """Unlink everything; only in the process that made it."""
-        if os.getpid() != self.pid:
-            return
-        with self.lock:
-            while self.blocks:
-                self.discard(self.blocks.popitem()[1])
-            self.registry.close()
 
 
 ManagedAllocator = HeavyZoneAllocator

@@ -13,6 +13,8 @@ import numpy as np
 
 from theus.errors import HeavyReadOnlyError
 from theus.heavy import window as windows
+from theus.heavy.blocks import attach_block
+from theus.heavy.carrying import carry
 from theus.heavy.descriptor import BufferDescriptor, c_strides, extent, layout
 from theus.heavy.dtypes import decode_dtype, encode_dtype
 from theus.heavy.names import parse_name
@@ -99,11 +101,12 @@ class ShmArray(np.ndarray[Any, Any]):
             window.segment.size,
             self.shape,
             encode_dtype(self.dtype),
-            offset,
+            window.origin + offset,
             self.strides,
             window.generation,
             not self.flags.writeable,
             window.key,
+            window.origin if window.part else None,
         )
 
     def copy(self, order: Literal["K", "A", "C", "F"] | None = "C") -> np.ndarray[Any, Any]:  # type: ignore[override]
@@ -124,17 +127,28 @@ class ShmArray(np.ndarray[Any, Any]):
         if place is None:
             return _reduce_data(self, protocol)
         window, offset = place
+        if window.part:
+            if not carry(self):
+                return _reduce_data(self, protocol)
+            block = (window.segment.name, window.origin, window.generation, window.key)
+            layout_ = (self.shape, encode_dtype(self.dtype), offset)
+            return _rebuild_part, (block, *layout_, _strides(self), type(self))
         name = window.segment.name
+        carry(self)
         passport = (
             name,
             self.shape,
             encode_dtype(self.dtype),
             offset,
-            None if self.flags.c_contiguous else self.strides,
+            _strides(self),
             not self.flags.writeable,
             "" if parse_name(name) else window.key,
         )
         return rebuild_shm_array, passport if type(self) is ShmArray else (*passport, type(self))
+
+
+def _strides(array: ShmArray) -> tuple[int, ...] | None:
+    return None if array.flags.c_contiguous else array.strides
 
 
 def _place(array: ShmArray) -> tuple[Window, int] | None:
@@ -146,7 +160,7 @@ def _place(array: ShmArray) -> tuple[Window, int] | None:
         return None
     offset = array.__array_interface__["data"][0] - window.address
     low, high = extent(array.shape, array.strides, array.itemsize)
-    if offset + low < 0 or offset + high > window.segment.size:
+    if offset + low < 0 or offset + high > window.size:
         return None
     return window, offset
 
@@ -191,11 +205,11 @@ def array_over(
     """
     steps = c_strides(shape, dtype.itemsize) if strides is None else strides
     low, high = extent(shape, steps, dtype.itemsize)
-    segment = pinned.window.segment
-    if offset + low < 0 or offset + high > segment.size:
+    window = pinned.window
+    if offset + low < 0 or offset + high > window.size:
         raise ValueError(
-            f"array of shape {tuple(shape)} at offset {offset} does not lie inside segment "
-            f"{segment.name!r} of {segment.size} bytes"
+            f"array of shape {tuple(shape)} at offset {offset} does not lie inside the "
+            f"{window.size} bytes of {window.key or window.segment.name!r}"
         )
     return np.ndarray.__new__(cls, shape, dtype, buffer=pinned, offset=offset, strides=steps)
 
@@ -259,13 +273,41 @@ def attach_array(descriptor: BufferDescriptor, *, readonly: bool = True) -> ShmA
     if descriptor.nbytes == 0:
         made = _empty(descriptor.shape, kind, ShmArray)
     else:
-        pinned = windows.attach(
-            descriptor.name, descriptor.size, readonly=readonly, key=descriptor.key
-        )
-        made = array_over(pinned, descriptor.shape, kind, descriptor.offset, descriptor.strides)
+        pinned = _attach_descriptor(descriptor, readonly)
+        offset = descriptor.offset - pinned.window.origin
+        made = array_over(pinned, descriptor.shape, kind, offset, descriptor.strides)
     if readonly and made.flags.writeable:
         made.flags.writeable = False
     return made
+
+
+def _attach_descriptor(descriptor: BufferDescriptor, readonly: bool) -> Pinned:
+    name, key, block = descriptor.name, descriptor.key, descriptor.block
+    if block is None:
+        return windows.attach(name, descriptor.size, readonly=readonly, key=key)
+    if not readonly:
+        raise ValueError(
+            f"heavy array {key!r} is a version of the state; nobody may write into it. Take a "
+            "lease: `ctx.heavy.writable(key)`"
+        )
+    return attach_block(name, block, descriptor.generation, key=key)
+
+
+def _rebuild_part(
+    block: tuple[str, int, int, str],
+    shape: tuple[int, ...],
+    dtype: str,
+    offset: int,
+    strides: tuple[int, ...] | None,
+    cls: type[ShmArray],
+) -> ShmArray:
+    """The array over a block of an arena, read-only; raises as `attach_block`."""
+    if not (isinstance(cls, type) and issubclass(cls, ShmArray)):
+        raise TypeError(f"a passport makes a ShmArray, not {cls!r}")
+    name, origin, generation, key = block
+    pinned = attach_block(name, origin, generation, key=key)
+    checked, kind, _ = layout(shape, decode_dtype(dtype))
+    return array_over(pinned, checked, kind, offset, strides, cls)
 
 
 def _reduce_data(array: ShmArray, protocol: Any) -> Any:

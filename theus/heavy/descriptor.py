@@ -118,6 +118,8 @@ class BufferDescriptor:
         What a borrower gets that was given no more than the descriptor.
     key:
         The key in the heavy zone, for messages.
+    block:
+        Where its block begins, in a segment that holds many (an arena); None in one of its own.
 
     Everything is checked, so that a descriptor that exists never leads outside its segment.
 
@@ -136,6 +138,7 @@ class BufferDescriptor:
     generation: int = 0
     readonly: bool = True
     key: str = ""
+    block: int | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -149,6 +152,8 @@ class BufferDescriptor:
         put(self, "generation", _whole(self.generation, "generation"))
         if not isinstance(self.readonly, bool) or not isinstance(self.key, str):
             raise TypeError("readonly is a bool and key a str")
+        if self.block is not None:
+            put(self, "block", _whole(self.block, "block"))
         put(self, "strides", self._checked_strides(kind))
         self._check_inside(kind)
 
@@ -194,6 +199,7 @@ class BufferDescriptor:
             "generation": self.generation,
             "readonly": self.readonly,
             "key": self.key,
+            "block": self.block,
         }
 
     @classmethod

@@ -42,6 +42,7 @@ __all__ = [
     "Segment",
     "SegmentFacts",
     "SharedMemory",
+    "detach_range",
     "probe",
     "remove",
 ]
@@ -50,6 +51,7 @@ PAGE = mmap.PAGESIZE
 _MODE = 0o600
 _RESERVE_STEP = 8 << 20
 _LARGE = 1 << 20
+_MAP_FIXED = 0x10  # the same number on Linux and macOS; the mmap module does not have it
 _NO_ROOM = frozenset({errno.ENOSPC, errno.ENOMEM, errno.EFBIG, errno.EDQUOT})
 
 
@@ -161,6 +163,35 @@ def _map(fd: int, name: str, size: int, *, readonly: bool) -> mmap.mmap:
             raise
         reason = f"it does not fit into the address space of this process: {error.strerror}"
         raise _full(name, size, free_bytes(fd), reason) from error
+
+
+def detach_range(name: str, address: int, offset: int, size: int) -> None:
+    """Make a part of a mapping of ours private: what is written there later, nobody else sees.
+
+    What is there stays readable through every view of it, at the same address. `address` and
+    `offset` are those of the first page, in this process and in the segment.
+
+    Raises
+    ------
+    OSError
+        The kernel refused; nothing changed.
+    """
+    import ctypes  # only when somebody keeps a view longer than the right to write
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    whole, size_t = ctypes.c_int, ctypes.c_size_t
+    libc.mmap.argtypes = [ctypes.c_void_p, size_t, whole, whole, whole, size_t]
+    fd = _posixshmem.shm_open("/" + check_segment_name(name), os.O_RDONLY, mode=_MODE)
+    try:
+        flags = mmap.MAP_PRIVATE | _MAP_FIXED
+        prot = mmap.PROT_READ | mmap.PROT_WRITE
+        got = libc.mmap(address, -(-size // PAGE) * PAGE, prot, flags, fd, offset)
+        if got != address:
+            code = ctypes.get_errno()
+            raise OSError(code, f"cannot detach a part of segment {name}: {os.strerror(code)}")
+    finally:
+        os.close(fd)
 
 
 class _Mapped(SharedMemory):

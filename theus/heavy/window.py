@@ -34,6 +34,7 @@ __all__ = [
     "forget_gone",
     "held",
     "hold",
+    "pinned_of",
     "window_of",
 ]
 
@@ -47,6 +48,8 @@ class Pinned(np.ndarray[Any, Any]):
     """
 
     window: Window
+    lease: Any = None  # the lease that is written through it
+    writer: Any = None  # a weak reference to the lease of a block that is read through it
 
 
 class Window:
@@ -60,9 +63,27 @@ class Window:
         What `ShmArray.shm` shows; the mapping itself by default.
     key, generation:
         The heavy key and how often it was allocated, where known.
+    origin, size:
+        The part of the segment that is looked at, a block of an arena; all of it by default.
+    block:
+        Whatever has to live as long as a view does: the block of an arena, in its owner.
+    base:
+        Where the segment is mapped, where that is known.
     """
 
-    __slots__ = ("__weakref__", "_bytes", "address", "generation", "handle", "key", "segment")
+    __slots__ = (
+        "__weakref__",
+        "_bytes",
+        "address",
+        "block",
+        "generation",
+        "handle",
+        "key",
+        "origin",
+        "part",
+        "segment",
+        "size",
+    )
 
     def __init__(
         self,
@@ -70,20 +91,32 @@ class Window:
         handle: SharedMemory | None = None,
         key: str = "",
         generation: int = 0,
+        *,
+        origin: int = 0,
+        size: int | None = None,
+        block: Any = None,
+        base: int | None = None,
     ) -> None:
         parts = parse_name(segment.name)
         self.segment = segment
+        self.origin = origin
+        self.part = size is not None
+        self.size = segment.size if size is None else size
+        self.block = block
         self.handle = segment if handle is None else handle
         self.key = parts.key if parts else key
         self.generation = parts.generation if parts else generation
         self._bytes: weakref.ref[Pinned] | None = None
-        self.address: int = self.bytes().__array_interface__["data"][0]
+        self.address: int = (
+            self.bytes().__array_interface__["data"][0] if base is None else base + origin
+        )
 
     def bytes(self) -> Pinned:
         """Return the memory as an array of bytes. It keeps the mapping alive while it lives."""
         found = None if self._bytes is None else self._bytes()
         if found is None:
-            found = np.frombuffer(live_buffer(self.segment), dtype=np.uint8).view(Pinned)
+            memory = live_buffer(self.segment)
+            found = np.frombuffer(memory, np.uint8, self.size, self.origin).view(Pinned)
             found.window = self
             self._bytes = weakref.ref(found)
         return found
@@ -99,10 +132,16 @@ def window_of(array: np.ndarray[Any, Any]) -> Window | None:
 
     O(length of the chain of bases), which is 1 to 4.
     """
+    pinned = pinned_of(array)
+    return None if pinned is None else pinned.window
+
+
+def pinned_of(array: np.ndarray[Any, Any]) -> Pinned | None:
+    """Return the memory of the window an array is a view of; as `window_of`."""
     link: Any = array.base
     for _ in range(_MAX_LINKS):
         if type(link) is Pinned and "window" in link.__dict__:
-            return link.window
+            return link
         if link is None:
             break
         link = link.obj if isinstance(link, memoryview) else getattr(link, "base", None)

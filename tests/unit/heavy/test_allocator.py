@@ -73,8 +73,10 @@ def test_the_same_key_again_is_a_new_generation(zone):
     assert second.tolist() == [0] * 8
     assert zone.get("x") is second
     assert [one.generation for one in (zone.descriptor("x"), second.descriptor())] == [2, 2]
-    assert names_of(zone.session) == {second.shm.name}
     assert len(zone) == 1
+    assert names_of(zone.session) == {first.shm.name, second.shm.name}  # it can still be sent
+    del first
+    assert names_of(zone.session) == {second.shm.name}
 
 
 def test_generations_go_on_after_a_free(zone):
@@ -447,6 +449,7 @@ class ZoneMachine(RuleBasedStateMachine):
         self.zone = HeavyZoneAllocator(registry=registry, capacity_bytes=pages * PAGE)
         self.model = {}
         self.views = []
+        self.freed = set()
 
     keys = st.sampled_from(["a", "b", "c/d", "ü"])
 
@@ -467,6 +470,7 @@ class ZoneMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def free(self, data):
         key = data.draw(st.sampled_from(sorted(self.model)))
+        self.freed.add(self.zone.descriptor(key).name)
         self.zone.free(key)
         del self.model[key]
 
@@ -474,7 +478,9 @@ class ZoneMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def hold(self, data):
         key = data.draw(st.sampled_from(sorted(self.model)))
-        self.views.append((np.asarray(self.zone.get(key))[:50], self.model[key][:50].copy()))
+        view = np.asarray(self.zone.get(key))[:50]
+        name = self.zone.descriptor(key).name if view.size else None
+        self.views.append((view, self.model[key][:50].copy(), name))
 
     @rule()
     def let_go(self):
@@ -482,6 +488,7 @@ class ZoneMachine(RuleBasedStateMachine):
 
     @rule()
     def clean(self):
+        self.freed |= names_of(self.zone.session)
         self.zone.cleanup()
         self.model.clear()
 
@@ -492,12 +499,13 @@ class ZoneMachine(RuleBasedStateMachine):
         assert set(self.zone) == set(self.model)
         for key, value in self.model.items():
             assert np.asarray(self.zone.get(key)).tobytes() == value.tobytes()
-        for view, value in self.views:
+        for view, value, _ in self.views:
             assert view.tobytes() == value.tobytes()
         found = self.zone.stats()
         assert found.used == sum(-(-value.size // PAGE) * PAGE for value in self.model.values())
         assert found.used + found.lingering <= found.capacity
         live = {self.zone.descriptor(key).name for key in self.model if self.model[key].size}
+        live |= {name for _, _, name in self.views if name} - self.freed  # replaced, still held
         assert names_of(self.zone.session) == live == set(self.zone.registry.entries)
 
     def teardown(self):
