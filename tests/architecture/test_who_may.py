@@ -32,7 +32,7 @@ class WhoMay:
 TABLE = (
     WhoMay(
         "open shared memory",
-        allowed=("theus.heavy.segment",),
+        allowed=("theus.heavy.segment", "theus.heavy.opening"),
         imports=("multiprocessing.shared_memory", "_posixshmem"),
         uses=("multiprocessing.shared_memory",),
     ),

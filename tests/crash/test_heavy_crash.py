@@ -17,7 +17,7 @@ from tests.unit.heavy.helpers import names_of
 from tests.unit.heavy.owners import SETUP, LivingOwner
 from theus.heavy import HeavyZoneAllocator, MemoryRegistry, scan_zombies
 from theus.heavy.names import new_session
-from theus.heavy.segment import probe
+from theus.heavy.opening import probe
 
 
 @pytest.fixture

@@ -259,7 +259,9 @@ class EngineBase(Calls):
         if self.settings.registry_dir is not None:
             registry = MemoryRegistry(directory=self.settings.registry_dir)
         made = HeavyZoneAllocator(
-            registry=registry, capacity_bytes=self.settings.heap_mb * 1024 * 1024
+            registry=registry,
+            capacity_bytes=self.settings.heap_mb * 1024 * 1024,
+            spill_dir=self.settings.spill_dir,
         )
         engine_of = weakref.ref(self)
 

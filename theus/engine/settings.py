@@ -61,9 +61,9 @@ class Settings:
         Where parallel processes run and how many workers there are (None: one per core).
     max_loops, flux_debug:
         Limit of operations of a workflow; whether its steps are logged.
-    heap_mb, registry_dir:
-        Capacity of the heavy zone in MB, and where its segments are recorded (None: the
-        run-time directory of this user).
+    heap_mb, registry_dir, spill_dir:
+        Capacity of the heavy zone in MB, where its segments are recorded (None: the run-time
+        directory of this user), and a directory for arrays that have no room (None: an error).
     """
 
     contracts: str = "enforce"
@@ -85,6 +85,7 @@ class Settings:
     flux_debug: bool = _variable("THEUS_FLUX_DEBUG", _flag, False)
     heap_mb: int = _variable("THEUS_HEAP_SIZE", _number, 512)
     registry_dir: str | None = _variable("THEUS_REGISTRY", str, None)
+    spill_dir: str | None = _variable("THEUS_SPILL_DIR", str, None)
 
     def __post_init__(self) -> None:
         self._one_of("isolation", ISOLATION_LEVELS)

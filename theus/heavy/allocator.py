@@ -14,6 +14,7 @@ from theus._closing import Closing
 from theus.errors import HeavyGoneError, HeavyZoneError
 from theus.heavy.array import ShmArray, attach_array
 from theus.heavy.descriptor import BufferDescriptor, layout
+from theus.heavy.directory import spill_directory
 from theus.heavy.lease import WriteLease
 from theus.heavy.named import NamedArrays, NamedBlock
 from theus.heavy.names import check_key
@@ -37,7 +38,8 @@ class HeavyStats:
     by this process; both count against `capacity`. `peak` is the highest sum seen. Of `used`,
     `chunk_bytes` lie in the `chunks` of the arenas, and of those `leased` bytes are in use, by
     leases, versions of the state and tasks; the rest is kept to be used again (see `trim`).
-    `allocated` and `freed` count named arrays, `leases` what was taken from arenas.
+    `allocated` and `freed` count named arrays, `leases` what was taken from arenas. `spilled`
+    bytes lie in files and count against nothing.
     """
 
     session: str
@@ -53,6 +55,7 @@ class HeavyStats:
     chunk_bytes: int = 0
     leased: int = 0
     leases: int = 0
+    spilled: int = 0
 
 
 class HeavyZoneAllocator(Closing):
@@ -66,7 +69,10 @@ class HeavyZoneAllocator(Closing):
         Where segments are recorded, so that they can be reclaimed after a kill; None for a
         registry in the default directory of this user. Closed by :meth:`cleanup`.
     capacity_bytes:
-        Hard limit of the bytes held at a time.
+        Hard limit of the bytes held in shared memory at a time.
+    spill_dir:
+        A directory for what has no room there: such arrays lie in files that are mapped instead,
+        and are the same in everything else but speed. None: no room is an error.
 
     The arrays given out are writable in the process that made the allocator and read-only
     everywhere else. Freeing takes the name away; views that are alive stay valid. Whatever
@@ -86,6 +92,7 @@ class HeavyZoneAllocator(Closing):
         session: str | None = None,
         registry: MemoryRegistry | None = None,
         capacity_bytes: int = DEFAULT_CAPACITY,
+        spill_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         if registry is not None and session not in (None, registry.session):
             raise ValueError(
@@ -94,7 +101,8 @@ class HeavyZoneAllocator(Closing):
         if capacity_bytes < 0:
             raise ValueError(f"capacity_bytes must not be negative: {capacity_bytes}")
         registry = MemoryRegistry(session) if registry is None else registry
-        self._table = Table(registry, capacity_bytes)
+        spill = None if spill_dir is None else spill_directory(spill_dir)
+        self._table = Table(registry, capacity_bytes, spill)
         self._named = NamedArrays(self._table)
         self._finalizer = weakref.finalize(self, self._named.release_all)
         self.on_lease: Callable[[], object] | None = None
@@ -249,6 +257,7 @@ class HeavyZoneAllocator(Closing):
                 chunk_bytes=arena.chunk_bytes,
                 leased=arena.leased,
                 leases=arena.taken,
+                spilled=table.spilled,
             )
 
     def __contains__(self, key: object) -> bool:

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, NamedTuple, final
 from theus.errors import HeavyZoneError, HeavyZoneFullError
 from theus.heavy import blocks
 from theus.heavy.names import short_name
-from theus.heavy.segment import PAGE, SafeSharedMemory, Segment, live_buffer
+from theus.heavy.segment import PAGE, SafeSharedMemory, live_buffer
 from theus.heavy.space import Space
 from theus.heavy.window import Window
 
 if TYPE_CHECKING:
-    from theus.heavy.table import Table
+    from theus.heavy.table import Held, Table
 
 __all__ = ["Arena", "ArenaStats", "Block"]
 
@@ -105,17 +105,18 @@ class Chunk:
         "_reader",
         "_slots",
         "_writer",
-        "bytes",
+        "held",
         "segment",
         "space",
         "table",
     )
 
-    def __init__(self, table: Table, segment: Segment, taken: int) -> None:
+    def __init__(self, table: Table, held: Held) -> None:
+        segment = held.segment
         pages = segment.size // PAGE
         self.table = table
+        self.held = held
         self.segment = segment
-        self.bytes = taken
         self.space = Space(blocks.head_pages(pages), pages)
         self._slots = live_buffer(segment).cast("B").cast("Q")
         blocks.write_head(self._slots, pages)
@@ -175,7 +176,7 @@ class Chunk:
     def end(self) -> None:
         """Take the name away. Views that are alive stay valid. Under the table's lock."""
         self.table.remove(self.segment.name)
-        self.table.used -= self.bytes
+        self.table.let_go(self.held, viewed=False)
 
 
 @final
@@ -241,26 +242,17 @@ class Arena:
     def _grow(self, pages: int, nbytes: int, key: str) -> Block:
         """Make a chunk with room for so many pages: larger ones as the arena grows."""
         least = _with_head(pages)
-        usual = min(_CHUNK, max(_FIRST_CHUNK, 2 * sum(chunk.bytes for chunk in self._chunks)))
+        usual = min(_CHUNK, max(_FIRST_CHUNK, 2 * sum(chunk.held.bytes for chunk in self._chunks)))
         wanted = max(least, usual)
         if wanted > self._table.free:
             wanted = least
-        made = self._make(wanted, key)  # which may trim the list
-        self._chunks = sorted([*self._chunks, made], key=lambda chunk: chunk.bytes)
+        table = self._table
+        held = table.hold(short_name(table.registry.session), wanted, key, 0)  # may trim the list
+        self._chunks = sorted([*self._chunks, Chunk(table, held)], key=lambda one: one.held.bytes)
         block = self._fit(pages, nbytes, key)
         if block is None:  # cannot be: the chunk was made to hold it
             raise HeavyZoneError(f"no room for {nbytes:,} bytes in a new chunk", key=key)
         return block
-
-    def _make(self, size: int, key: str) -> Chunk:
-        table = self._table
-        taken = table.reserve(size, key)
-        try:
-            name = short_name(table.registry.session)
-            return Chunk(table, table.segment(name, size, key, 0), taken)
-        except BaseException:
-            table.used -= taken
-            raise
 
     def trim(self) -> int:
         """Give back the chunks that nothing is taken of; returns their bytes."""
@@ -273,7 +265,7 @@ class Arena:
         self._chunks = [chunk for chunk in self._chunks if not chunk.space.empty]
         for chunk in empty:
             chunk.end()
-        return sum(chunk.bytes for chunk in empty)
+        return sum(chunk.held.bytes for chunk in empty)
 
     def end(self) -> None:
         """Take all names away. Under the table's lock."""
@@ -285,7 +277,7 @@ class Arena:
         """The accounting at this moment. Under the table's lock."""
         chunks = self._chunks
         idle = sum(chunk.space.free + chunk.space.start for chunk in chunks) * PAGE
-        total = sum(chunk.bytes for chunk in chunks)
+        total = sum(chunk.held.bytes for chunk in chunks)
         return ArenaStats(len(chunks), total, total - idle, self.taken)
 
 

@@ -1,7 +1,7 @@
-"""Where the registry files of a user are.
+"""Where the registry files of a user are, and arrays that have no room in memory.
 
-Only directories that nobody else can write into are used: what lies there decides which
-segments are removed.
+For the registry, only directories that nobody else can write into are used: what lies there
+decides which segments are removed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from theus._logs import logger
 from theus.errors import HeavyZoneError
 
-__all__ = ["default_directory", "prepare_directory"]
+__all__ = ["default_directory", "prepare_directory", "spill_directory"]
 
 _log = logger("heavy")
 
@@ -46,6 +46,28 @@ def prepare_directory(path: str | os.PathLike[str]) -> Path:
             f"registry directory {place} is refused: {why}. Name a directory of your own with "
             "THEUS_REGISTRY, or mend this one (`chmod 700`)."
         )
+    return place
+
+
+def spill_directory(path: str | os.PathLike[str]) -> str:
+    """Return the real path of a directory for spilled arrays, made with mode 0700 if need be.
+
+    It may be one that others write into as well: the files have names that cannot be guessed,
+    and mode 0600.
+
+    Raises
+    ------
+    HeavyZoneError
+        It cannot be made, or this process may not write into it.
+    """
+    place = os.path.realpath(path)
+    try:
+        os.makedirs(place, mode=0o700, exist_ok=True)
+        usable = os.access(place, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise HeavyZoneError(f"spill directory {place} cannot be used: {error}") from error
+    if not usable:
+        raise HeavyZoneError(f"spill directory {place} cannot be used: it may not be written")
     return place
 
 

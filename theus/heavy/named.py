@@ -14,7 +14,7 @@ from theus.heavy.array import ShmArray, array_over
 from theus.heavy.descriptor import BufferDescriptor
 from theus.heavy.dtypes import encode_dtype
 from theus.heavy.names import segment_name
-from theus.heavy.table import Table
+from theus.heavy.table import Held, Table
 from theus.heavy.window import Window
 
 __all__ = ["NamedArrays", "NamedBlock"]
@@ -27,7 +27,12 @@ class NamedBlock:
     descriptor: BufferDescriptor
     array: ShmArray
     window: Window | None
-    bytes: int
+    held: Held | None
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the pages it takes."""
+        return 0 if self.held is None else self.held.bytes
 
 
 class NamedArrays:
@@ -50,17 +55,13 @@ class NamedArrays:
         table.collect()
         generation = self.generations.get(key, 0) + 1
         name = segment_name(table.registry.session, table.pid, key, generation)
-        taken = table.reserve(nbytes, key)
+        held, window = None, None
         if nbytes == 0:
-            window, array = None, np.zeros(shape, kind).view(ShmArray)
+            array = np.zeros(shape, kind).view(ShmArray)
         else:
-            try:
-                segment = table.segment(name, nbytes, key, generation)
-            except BaseException:
-                table.used -= taken
-                raise
-            name = segment.name
-            window = windows.hold(Window(segment, key=key, generation=generation))
+            held = table.hold(name, nbytes, key, generation)
+            name = held.segment.name
+            window = windows.hold(Window(held.segment, key=key, generation=generation))
             array = array_over(window.bytes(), shape, kind, 0, None)
         self.generations[key] = generation
         text = encode_dtype(kind)
@@ -68,7 +69,7 @@ class NamedArrays:
             name, nbytes, shape, text, generation=generation, readonly=True, key=key
         )
         self.allocated += 1
-        return NamedBlock(descriptor, array, window, taken)
+        return NamedBlock(descriptor, array, window, held)
 
     def publish(self, key: str, block: NamedBlock) -> None:
         """Make a block the current one of its key.
@@ -78,35 +79,34 @@ class NamedArrays:
         """
         old = self.blocks.get(key)
         self.blocks[key] = block
-        if old is not None and old.window is not None:
-            self._linger(old, old.window, named=True)
-        elif old is not None:
-            self.freed += 1
+        if old is not None:
+            self._linger(old, named=True)
         del old
         self.table.collect()
 
     def discard(self, block: NamedBlock) -> None:
         """Take a block's name away; its bytes linger until the last view in this process ends."""
-        if block.window is None:
-            self.freed += 1
-            return
-        self._linger(block, block.window, named=False)
-        self.table.remove(block.window.segment.name)
+        self._linger(block, named=False)
+        if block.held is not None:
+            self.table.remove(block.held.segment.name)
 
-    def _linger(self, block: NamedBlock, window: Window, named: bool) -> None:
-        table, taken, segment = self.table, block.bytes, window.segment
-        table.used -= taken
-        table.lingering += taken
+    def _linger(self, block: NamedBlock, *, named: bool) -> None:
+        table, held = self.table, block.held
         self.freed += 1
+        if held is None or block.window is None:
+            return
+        table.let_go(held, viewed=True)
+        name, lingering = held.segment.name, 0 if held.spilled else held.bytes
         if named:
-            self.leftovers.add(segment.name)
-        name = segment.name
-        end = weakref.finalize(window.bytes(), table.end_later, lambda: self._gone(name, taken))
+            self.leftovers.add(name)
+        end = weakref.finalize(
+            block.window.bytes(), table.end_later, lambda: self._gone(name, lingering)
+        )
         end.atexit = False
 
-    def _gone(self, name: str, taken: int) -> None:
+    def _gone(self, name: str, lingering: int) -> None:
         """The last view of a segment that was replaced or freed is gone. Under the lock."""
-        self.table.lingering -= taken
+        self.table.lingering -= lingering
         if name in self.leftovers:
             self.leftovers.discard(name)
             self.table.remove(name)

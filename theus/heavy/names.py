@@ -24,6 +24,8 @@ __all__ = [
     "check_key",
     "check_segment_name",
     "check_session",
+    "file_name",
+    "file_of",
     "is_unique_name",
     "logical_name",
     "new_session",
@@ -42,6 +44,7 @@ _LOGICAL = re.compile(
     rf":(?P<key>[A-Za-z0-9_.-]{{1,{_KEY_BYTES}}})(?::(?P<generation>[1-9][0-9]{{0,18}}))?"
 )
 _SHORT = re.compile(r"th[0-9a-f]{8}_[0-9a-v]{12}")
+_FILE = "file:"
 _ANY = re.compile(r"[A-Za-z0-9_.:-]{1,254}")
 _BASE32 = "0123456789abcdefghijklmnopqrstuv"
 
@@ -81,13 +84,35 @@ def check_key(key: str) -> str:
 
 
 def check_segment_name(name: str) -> str:
-    """Return `name`; raise `ValueError` when no segment that we would open can have it."""
+    """Return `name`; raise `ValueError` when no segment that we would open can have it.
+
+    A name of the system, or that of a file (see `file_of`).
+    """
+    if isinstance(name, str) and file_of(name) is not None:
+        return name
     if not isinstance(name, str) or not _ANY.fullmatch(name) or name in {".", ".."}:
         raise ValueError(
             f"{name!r} is not the name of a segment: 1 to 254 characters of "
             "A-Z a-z 0-9 _ . : - are allowed"
         )
     return name
+
+
+def file_name(session: str, directory: str) -> str:
+    """Return a new name for a segment in a file: ``file:``, the directory, a short name."""
+    return f"{_FILE}{os.path.join(os.path.abspath(directory), short_name(session))}"
+
+
+def file_of(name: str) -> str | None:
+    """Return the path of a segment that lies in a file; None for all other names.
+
+    Only absolute paths that end in a short name of ours: no passport leads to another file.
+    """
+    path = name[len(_FILE) :] if name.startswith(_FILE) else ""
+    directory, base = os.path.split(path)
+    if not _SHORT.fullmatch(base) or not os.path.isabs(directory) or "\0" in path:
+        return None
+    return path if os.path.normpath(path) == path else None
 
 
 def logical_name(session: str, pid: int, key: str, generation: int = 1) -> str:
@@ -138,5 +163,5 @@ def is_unique_name(name: str) -> bool:
     """Whether `name` holds so many random bits of ours that it never names a second segment."""
     parts = parse_name(name)
     if parts is None:
-        return _SHORT.fullmatch(name) is not None
+        return _SHORT.fullmatch(name) is not None or file_of(name) is not None
     return _RANDOM_SESSION.fullmatch(parts.session) is not None

@@ -18,8 +18,9 @@ from pathlib import Path
 from theus._logs import logger
 from theus.heavy.directory import default_directory, prepare_directory
 from theus.heavy.identity import Identity, Life, current_identity, life_of
+from theus.heavy.names import file_of
+from theus.heavy.opening import SegmentFacts, probe, remove
 from theus.heavy.records import Entry, Ledger, read_ledger
-from theus.heavy.segment import SegmentFacts, probe, remove
 
 __all__ = ["ScanReport", "scan_directory", "scan_zombies"]
 
@@ -162,6 +163,8 @@ def _same(entry: Entry, facts: SegmentFacts) -> bool:
     """Whether the segment is the recorded one; an intended one must not be older than that."""
     if entry.inode is None:
         return facts.changed_ns >= entry.intended_ns - _CLOCK_SLACK_NS
+    if file_of(entry.name) is not None:  # on disks, which may have another number after a boot
+        return entry.inode == facts.inode
     return (entry.device, entry.inode) == (facts.device, facts.inode)
 
 

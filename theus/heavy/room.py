@@ -15,12 +15,14 @@ _MEMINFO = Path("/proc/meminfo")
 _COUNTED = (b"MemAvailable:", b"SwapFree:")
 
 
-def free_bytes(fd: int) -> int | None:
+def free_bytes(fd: int, *, memory: bool = True) -> int | None:
     """Bytes that can still be reserved on the file system of an open segment, None if unknown.
 
-    The smaller of the file system's free space and the machine's available memory with swap.
+    The smaller of the file system's free space and, where its files lie in `memory`, the
+    machine's available memory with swap.
     """
-    known = [room for room in (_on_file_system(fd), _in_memory()) if room is not None]
+    found = (_on_file_system(fd), _in_memory() if memory else None)
+    known = [room for room in found if room is not None]
     return min(known) if known else None
 
 

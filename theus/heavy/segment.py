@@ -1,8 +1,7 @@
-"""Segments of shared memory: create, reserve, map, look at, remove.
+"""Segments of shared memory: create, reserve, map.
 
-The only module that opens shared memory. Its classes are subclasses of
-:class:`multiprocessing.shared_memory.SharedMemory`, with the same fields, that do the opening,
-mapping and unlinking by themselves:
+Its classes are subclasses of :class:`multiprocessing.shared_memory.SharedMemory`, with the same
+fields, that do the opening (:mod:`theus.heavy.opening`), mapping and unlinking by themselves:
 
 * no resource tracker is started or told anything, on any Python version;
 * pages are reserved when the segment is made, so a full file system is a clear error and
@@ -21,99 +20,44 @@ import mmap
 import os
 import stat
 import sys
-from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
 from theus.errors import HeavyGoneError, HeavyZoneError, HeavyZoneFullError
-from theus.heavy.names import check_segment_name, parse_name
+from theus.heavy.names import check_segment_name, file_of, parse_name
+from theus.heavy.opening import SegmentFacts, facts_of, open_segment, remove
 from theus.heavy.room import free_bytes
-
-try:
-    import _posixshmem  # type: ignore[import-not-found]
-except ImportError as missing:  # pragma: no cover - Windows
-    raise ImportError(
-        "the heavy zone needs POSIX shared memory (Linux, macOS); this platform has none"
-    ) from missing
 
 __all__ = [
     "PAGE",
     "SafeSharedMemory",
     "Segment",
-    "SegmentFacts",
     "SharedMemory",
     "detach_range",
-    "probe",
-    "remove",
 ]
 
 PAGE = mmap.PAGESIZE
-_MODE = 0o600
 _RESERVE_STEP = 8 << 20
 _LARGE = 1 << 20
 _MAP_FIXED = 0x10  # the same number on Linux and macOS; the mmap module does not have it
 _NO_ROOM = frozenset({errno.ENOSPC, errno.ENOMEM, errno.EFBIG, errno.EDQUOT})
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentFacts:
-    """What the kernel says about a segment."""
-
-    device: int
-    inode: int
-    uid: int
-    mode: int
-    size: int
-    changed_ns: int
-
-
-def _facts(fd: int) -> SegmentFacts:
-    found = os.fstat(fd)
-    return SegmentFacts(
-        found.st_dev,
-        found.st_ino,
-        found.st_uid,
-        found.st_mode,
-        found.st_size,
-        found.st_ctime_ns,
-    )
-
-
-def probe(name: str) -> SegmentFacts | None:
-    """Return the facts of a segment, None when there is none of that name.
-
-    Raises
-    ------
-    PermissionError
-        It belongs to somebody else.
-    """
-    try:
-        fd = _posixshmem.shm_open("/" + check_segment_name(name), os.O_RDONLY, mode=_MODE)
-    except FileNotFoundError:
-        return None
-    try:
-        return _facts(fd)
-    finally:
-        os.close(fd)
-
-
-def remove(name: str) -> bool:
-    """Take a name away; its memory goes with the last mapping. False when it was gone."""
-    try:
-        _posixshmem.shm_unlink("/" + check_segment_name(name))
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def _full(name: str, asked: int, free: int | None, reason: str) -> HeavyZoneFullError:
     parts = parse_name(name)
-    key = parts.key if parts else name
+    path = file_of(name)
+    key = parts.key if parts else path or name
     left = "an unknown number of" if free is None else f"{free:,}"
+    advice = (
+        "or give it more room: `mount -o remount,size=... /dev/shm`, in a container "
+        "`--shm-size=...` and `--memory`."
+        if path is None
+        else "or spill into another directory."
+    )
     return HeavyZoneFullError(
-        f"no shared memory for heavy array {key!r}: {asked:,} bytes asked, {left} bytes free "
-        f"({reason}). Free arrays that are not needed, or give it more room: "
-        "`mount -o remount,size=... /dev/shm`, in a container `--shm-size=...` and `--memory`.",
+        f"no {'shared memory' if path is None else 'disk space'} for heavy array {key!r}: "
+        f"{asked:,} bytes asked, {left} bytes free ({reason}). Free arrays that are not needed, "
+        f"{advice}",
         asked=asked,
         free=free,
         limit=None,
@@ -137,7 +81,7 @@ def live_buffer(shm: SharedMemory) -> memoryview:
 def _reserve(fd: int, name: str, size: int) -> None:
     """Give the segment its pages now, in steps short enough to get through between signals."""
     if size >= _LARGE:  # small ones cannot bring the machine down; the reservation decides
-        free = free_bytes(fd)
+        free = free_bytes(fd, memory=file_of(name) is None)
         if free is not None and size > free:
             raise _full(name, size, free, "file system and memory together have no room for it")
     try:
@@ -149,7 +93,9 @@ def _reserve(fd: int, name: str, size: int) -> None:
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        raise _full(name, size, free_bytes(fd), os.strerror(error.errno)) from error
+        raise _full(
+            name, size, free_bytes(fd, memory=file_of(name) is None), os.strerror(error.errno)
+        ) from error
 
 
 def _map(fd: int, name: str, size: int, *, readonly: bool) -> mmap.mmap:
@@ -182,7 +128,7 @@ def detach_range(name: str, address: int, offset: int, size: int) -> None:
     libc.mmap.restype = ctypes.c_void_p
     whole, size_t = ctypes.c_int, ctypes.c_size_t
     libc.mmap.argtypes = [ctypes.c_void_p, size_t, whole, whole, whole, size_t]
-    fd = _posixshmem.shm_open("/" + check_segment_name(name), os.O_RDONLY, mode=_MODE)
+    fd = open_segment(name, os.O_RDONLY)
     try:
         flags = mmap.MAP_PRIVATE | _MAP_FIXED
         prot = mmap.PROT_READ | mmap.PROT_WRITE
@@ -209,7 +155,7 @@ class _Mapped(SharedMemory):
 
     def _adopt(self, name: str, fd: int, size: int, *, readonly: bool) -> None:
         """Map the open segment and close its descriptor; fills the standard fields."""
-        facts = _facts(fd)
+        facts = facts_of(fd)
         self._track = False
         self._fd = -1
         self._name = "/" + name
@@ -266,7 +212,7 @@ class Segment(_Mapped):
         if size < 1:
             raise ValueError(f"a segment has at least 1 byte, not {size}")
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
-        fd = _posixshmem.shm_open("/" + name, flags, mode=_MODE)
+        fd = open_segment(name, flags)
         try:
             try:
                 _reserve(fd, name, size)
@@ -329,13 +275,13 @@ class SafeSharedMemory(_Mapped):
             raise ValueError("SafeSharedMemory attaches to a segment by name; it creates none")
         flags = os.O_RDONLY if readonly else os.O_RDWR
         try:
-            fd = _posixshmem.shm_open("/" + check_segment_name(name), flags, mode=_MODE)
+            fd = open_segment(name, flags)
         except FileNotFoundError:
             raise _gone(name, key) from None
         except PermissionError as error:
             raise _foreign(name, "it may not be opened by this user") from error
         try:
-            actual = _check_borrowed(name, _facts(fd), size)
+            actual = _check_borrowed(name, facts_of(fd), size)
             self._adopt(name, fd, actual, readonly=readonly)
         finally:
             os.close(fd)

@@ -10,18 +10,27 @@ import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from theus.errors import HeavyZoneError, HeavyZoneFullError
-from theus.heavy.names import logical_name, short_name
-from theus.heavy.segment import PAGE, Segment, remove
+from theus.heavy.names import file_name, logical_name, short_name
+from theus.heavy.opening import remove
+from theus.heavy.segment import PAGE, Segment
 
 if TYPE_CHECKING:
     from theus.heavy.registry import MemoryRegistry
 
-__all__ = ["Table", "in_pages"]
+__all__ = ["Held", "Table", "in_pages"]
 
 _NAME_TRIES = 8
+
+
+class Held(NamedTuple):
+    """A segment, the bytes of its pages, and whether it lies in a file."""
+
+    segment: Segment
+    bytes: int
+    spilled: bool
 
 
 def in_pages(nbytes: int) -> int:
@@ -36,13 +45,14 @@ class Table:
     leave there what has to be done when a last view is gone.
     """
 
-    def __init__(self, registry: MemoryRegistry, capacity: int) -> None:
+    def __init__(self, registry: MemoryRegistry, capacity: int, spill: str | None = None) -> None:
         self.registry = registry
         self.capacity = capacity
+        self.spill = spill
         self.pid = os.getpid()
         self.lock = threading.Lock()
         self.ended: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self.used = self.lingering = self.peak = 0
+        self.used = self.lingering = self.peak = self.spilled = 0
         self.relief: Callable[[], object] | None = None  # frees what is kept only to be reused
         self.holders: Callable[[], list[tuple[str, int]]] = list
 
@@ -65,11 +75,37 @@ class Table:
         while not self.ended.empty():  # only who holds the lock takes from it
             self.ended.get_nowait()()
 
-    def reserve(self, asked: int, key: str) -> int:
-        """Count the pages of `asked` bytes as used; returns their bytes.
+    def hold(self, name: str, nbytes: int, key: str, generation: int) -> Held:
+        """Make a segment called `name`, or another name where that is taken, and count it.
 
-        Raises HeavyZoneFullError when the limit has no room for them; nothing is counted then.
+        In shared memory, below the limit; where there is no room, in a file, if that was asked
+        for. Raises HeavyZoneFullError (no room), HeavyZoneError (no free name; the registry
+        cannot be written). Nothing is left behind then.
         """
+        try:
+            taken = self._reserve(nbytes, key)
+            try:
+                return Held(self._segment(name, nbytes, key, generation), taken, False)
+            except BaseException:
+                self.used -= taken
+                raise
+        except HeavyZoneFullError:
+            if self.spill is None:
+                raise
+            name = file_name(self.registry.session, self.spill)
+            segment = self._segment(name, nbytes, key, generation)
+            self.spilled += in_pages(nbytes)
+            return Held(segment, in_pages(nbytes), True)
+
+    def let_go(self, held: Held, *, viewed: bool) -> None:
+        """Count a segment no longer as used, but as lingering while it is `viewed`."""
+        if held.spilled:
+            self.spilled -= held.bytes
+        else:
+            self.used -= held.bytes
+            self.lingering += held.bytes if viewed else 0
+
+    def _reserve(self, asked: int, key: str) -> int:
         taken = in_pages(asked)
         if self._free < taken:
             self.collect()
@@ -90,12 +126,8 @@ class Table:
         """Bytes below the limit."""
         return max(0, self._free)
 
-    def segment(self, name: str, nbytes: int, key: str, generation: int) -> Segment:
-        """Make and record a segment; a name that a stranger has is replaced by another.
-
-        Raises HeavyZoneFullError (the system has no room), HeavyZoneError (no free name; the
-        registry cannot be written). Nothing is left behind then.
-        """
+    def _segment(self, name: str, nbytes: int, key: str, generation: int) -> Segment:
+        """Make and record a segment; a name that a stranger has is replaced by another."""
         session = self.registry.session
         for _ in range(_NAME_TRIES):
             self.registry.intent(name, nbytes)

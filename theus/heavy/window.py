@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from theus.heavy.names import is_unique_name, parse_name
-from theus.heavy.segment import SafeSharedMemory, Segment, SharedMemory, live_buffer, probe
+from theus.heavy.opening import probe
+from theus.heavy.segment import SafeSharedMemory, Segment, SharedMemory, live_buffer
 
 __all__ = [
     "AttachCache",

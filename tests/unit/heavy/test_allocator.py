@@ -26,7 +26,8 @@ from hypothesis.stateful import (
 from tests.unit.heavy.helpers import SHM, names_of
 from theus.errors import HeavyGoneError, HeavyZoneError, HeavyZoneFullError
 from theus.heavy import HeavyZoneAllocator, ManagedAllocator, MemoryRegistry
-from theus.heavy.segment import PAGE, Segment, probe
+from theus.heavy.opening import probe
+from theus.heavy.segment import PAGE, Segment
 
 
 def test_an_array_is_zeroed_writable_and_named(zone):

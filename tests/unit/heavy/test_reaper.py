@@ -13,9 +13,10 @@ from theus.errors import HeavyZoneError
 from theus.heavy import HeavyZoneAllocator, MemoryRegistry, scan_zombies
 from theus.heavy.identity import current_identity
 from theus.heavy.names import new_session
+from theus.heavy.opening import probe, remove
 from theus.heavy.reaper import ScanReport, _try_lock
 from theus.heavy.records import encode_line
-from theus.heavy.segment import Segment, probe, remove
+from theus.heavy.segment import Segment
 
 KILLED = "for i in range(5): zone.alloc(f'k{i}', 1000)\ndie()"
 

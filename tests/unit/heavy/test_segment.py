@@ -15,7 +15,8 @@ import pytest
 from tests.support.isolated import run_isolated
 from tests.unit.heavy.helpers import SHM
 from theus.errors import HeavyGoneError, HeavyZoneError
-from theus.heavy.segment import SafeSharedMemory, Segment, probe, remove
+from theus.heavy.opening import probe, remove
+from theus.heavy.segment import SafeSharedMemory, Segment
 
 
 @pytest.fixture
@@ -129,7 +130,8 @@ def test_more_than_there_is_is_a_clear_error_and_leaves_nothing():
         """
         import os, resource
         from theus.errors import HeavyZoneFullError
-        from theus.heavy.segment import Segment, probe
+        from theus.heavy.opening import probe
+        from theus.heavy.segment import Segment
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))  # whatever happens
         room = os.statvfs("/dev/shm")
         asked = room.f_blocks * room.f_frsize + (1 << 30)
@@ -153,7 +155,8 @@ def test_a_reservation_that_fails_half_way_leaves_nothing():
         """
         import os, resource
         from theus.errors import HeavyZoneFullError
-        from theus.heavy.segment import Segment, probe
+        from theus.heavy.opening import probe
+        from theus.heavy.segment import Segment
         resource.setrlimit(resource.RLIMIT_FSIZE, (20 << 20, resource.RLIM_INFINITY))
         name = f"theus:{os.urandom(8).hex()}:1:limited"
         try:
@@ -242,7 +245,8 @@ def test_an_error_while_mapping_leaves_no_name():
     done = run_isolated(
         """
         import os, resource
-        from theus.heavy.segment import Segment, probe
+        from theus.heavy.opening import probe
+        from theus.heavy.segment import Segment
         from theus.errors import HeavyZoneFullError
         used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + (32 << 20), resource.RLIM_INFINITY))
