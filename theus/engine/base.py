@@ -77,12 +77,16 @@ class _Services:
     def __init__(self, engine: EngineBase) -> None:
         engine_of = weakref.ref(engine)
 
-        def lend(shape: Any, dtype: Any, key: str) -> WriteLease:
+        def zone() -> HeavyZoneAllocator:
             owner = engine_of()
             if owner is None:
                 raise EngineClosedError("the engine is gone; nothing can be written for it")
-            return owner.heavy.lease(shape, dtype, key=key)
+            return owner.heavy
 
+        def lend(shape: Any, dtype: Any, key: str) -> WriteLease:
+            return zone().lease(shape, dtype, key=key)
+
+        self.zone = zone
         self._lend = lend
 
     @staticmethod
@@ -172,9 +176,10 @@ class EngineBase(Calls):
             self._arbiter, self._counters, max_retries=retries, base_backoff_ms=backoff
         )
         self._runner = Runner(self._store, policy, self._hooks)
-        self._dispatcher = Dispatcher(settings)
+        services = _Services(self)
+        self._dispatcher = Dispatcher(settings, services.zone)
         self._registry = ProcessRegistry(
-            settings, _Services(self), self._violations.note, self._runner.direct
+            settings, services, self._violations.note, self._runner.direct
         )
         self._remote: dict[str, tuple[Spec, Spec]] = {}
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from theus.contracts.model import ProcessContract
     from theus.engine.settings import Settings
     from theus.engine.tracing import Tracer
+    from theus.heavy.allocator import HeavyZoneAllocator
     from theus.parallel import Outcome, PoolBackend
 
 __all__ = ["Dispatcher"]
@@ -37,8 +38,9 @@ class Dispatcher:
     Thread-safe: one lock around making and closing the pool.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, heap: Callable[[], HeavyZoneAllocator]) -> None:
         self._settings = settings
+        self._heap = heap
         self._lock = threading.Lock()
         self._pool: PoolBackend | None = None
         self._closed = False
@@ -53,7 +55,9 @@ class Dispatcher:
                 from theus.parallel import make_pool
 
                 self._pool = make_pool(
-                    self._settings.pool or "processes", size=self._settings.pool_size
+                    self._settings.pool or "processes",
+                    heap=self._heap,
+                    size=self._settings.pool_size,
                 )
                 self._pool.start()
             return self._pool

@@ -24,6 +24,8 @@ from theus.heavy.table import Table
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
+    from theus.heavy.arena import Block
+
 __all__ = ["DEFAULT_CAPACITY", "HeavyStats", "HeavyZoneAllocator", "ManagedAllocator"]
 
 DEFAULT_CAPACITY = 512 << 20
@@ -225,13 +227,16 @@ class HeavyZoneAllocator(Closing):
             A shape or dtype that cannot be.
         """
         lengths, kind, nbytes = layout(shape, dtype)
-        named = self._owned()
         if self.on_lease is not None:
             self.on_lease()
         if nbytes == 0:
             return WriteLease(None, lengths, kind)
-        block = named.arena.take(nbytes, key, timeout)
+        block = self.block(nbytes, key, timeout)
         return WriteLease(block, lengths, kind, block.chunk.renew_writer)
+
+    def block(self, nbytes: int, key: str = "", timeout: float = 0.0) -> Block:
+        """Return memory of an arena, to be lent to a worker. Raises like `lease`."""
+        return self._owned().arena.take(nbytes, key, timeout)
 
     def trim(self) -> int:
         """Give memory that is only kept to be reused back to the system; returns its bytes."""

@@ -13,14 +13,22 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import Protocol
+from typing import Protocol, final
 
 from theus.errors import HeavyGoneError, StaleHeavyError
 from theus.heavy import window as windows
 from theus.heavy.segment import PAGE, live_buffer
 from theus.heavy.window import Pinned, Window
 
-__all__ = ["SLOT_BYTES", "ChunkOwner", "attach_block", "head_pages", "own", "views_alive"]
+__all__ = [
+    "SLOT_BYTES",
+    "BorrowedBlock",
+    "ChunkOwner",
+    "attach_block",
+    "head_pages",
+    "own",
+    "views_alive",
+]
 
 SLOT_BYTES = 16  # two numbers of 64 bits
 _MAGIC = 0x7468657573_0001
@@ -96,6 +104,31 @@ def _borrow(place: tuple[str, int, int, bool], key: str) -> Window:
     window = Window(chunk.segment, key=key, generation=generation, origin=origin, size=size)
     _borrowed[place] = window
     return window
+
+
+@final
+class BorrowedBlock:
+    """A block that another process owns, and lent to this one to write into.
+
+    Stands where an `arena.Block` stands in the owner.
+    """
+
+    __slots__ = ("generation", "key", "name", "origin")
+
+    def __init__(self, name: str, origin: int, generation: int, key: str) -> None:
+        self.name = name
+        self.origin = origin
+        self.generation = generation
+        self.key = key
+
+    def window(self, *, readonly: bool = True) -> Window:
+        """A window on it; raises as `attach_block`."""
+        place = (self.origin, self.generation)
+        return attach_block(self.name, *place, readonly=readonly, key=self.key).window
+
+    def renew(self) -> None:
+        """Write through another mapping from now on; views of this one keep it."""
+        windows.retire(self.name)
 
 
 def views_alive() -> list[tuple[str, int, int]]:

@@ -22,6 +22,7 @@ from theus.heavy.window import Window, pinned_of
 
 if TYPE_CHECKING:
     from theus.heavy.arena import Block
+    from theus.heavy.blocks import BorrowedBlock
 
 __all__ = ["WriteLease", "lease_of", "published"]
 
@@ -46,7 +47,7 @@ class WriteLease:
 
     def __init__(
         self,
-        block: Block | None,
+        block: Block | BorrowedBlock | None,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         renew: Callable[[], object] | None = None,

@@ -36,6 +36,7 @@ __all__ = [
     "held",
     "hold",
     "pinned_of",
+    "retire",
     "window_of",
 ]
 
@@ -236,6 +237,13 @@ class AttachCache:
             places = [(name, ro) for name in names for ro in (True, False)]
             return sum(self._close(place) for place in places if place in self._windows)
 
+    def retire(self, name: str) -> None:
+        """Give the writable mapping of a segment to nobody any more; its views keep it."""
+        with self._lock:
+            window = self._windows.pop((name, False), None)
+            if window is not None:
+                self._total -= window.segment.size
+
     def forget_gone(self) -> int:
         """Close the idle mappings of segments that were unlinked, which frees their memory."""
         with self._lock:
@@ -282,6 +290,11 @@ def attach(name: str, least: int, *, readonly: bool, key: str = "") -> Pinned:
 def forget(names: Iterable[str]) -> int:
     """Close idle cached mappings by name; return how many. For segments known to be freed."""
     return _cache.forget(names)
+
+
+def retire(name: str) -> None:
+    """Attach a segment anew when it is next written; views of the present mapping keep it."""
+    _cache.retire(name)
 
 
 def forget_gone() -> int:

@@ -156,10 +156,13 @@ class BackendEntry:
         Makes a pool from keyword options; all backends take ``size`` and ``max_pending``.
     problem:
         Returns why it cannot be used here, or None.
+    shares_memory:
+        Whether `make` takes the option ``heap``: where large arrays of tasks are put.
     """
 
     make: Callable[..., PoolBackend]
     problem: Callable[[], str | None] = lambda: None
+    shares_memory: bool = False
 
 
 _shelf: Shelf[BackendEntry] = Shelf(
@@ -167,8 +170,12 @@ _shelf: Shelf[BackendEntry] = Shelf(
 )
 
 
-def make_pool(name: str = "processes", **options: Any) -> PoolBackend:
+def make_pool(
+    name: str = "processes", *, heap: Callable[[], Any] | None = None, **options: Any
+) -> PoolBackend:
     """A new pool of the backend called ``name``; it starts with its first task.
+
+    ``heap`` returns the allocator for large arrays; backends that have no use for it do without.
 
     Raises
     ------
@@ -183,6 +190,8 @@ def make_pool(name: str = "processes", **options: Any) -> PoolBackend:
     problem = entry.problem()
     if problem is not None:
         raise ParallelError(f"Cannot use the pool backend {name!r}: {problem}", backend=name)
+    if entry.shares_memory:
+        options["heap"] = heap
     return entry.make(**options)
 
 

@@ -33,6 +33,9 @@ class Kind(IntEnum):
     OUTCOME = 3  # worker: what the task came to
     LOG = 4  # worker: a log record
     STOP = 5  # parent: end
+    LEASE = 6  # worker: memory for an array, please
+    LEASED = 7  # parent: here, or why not
+    HELD = 8  # worker: the blocks that it still has views of, before an outcome
 
 
 KINDS = {int(kind): kind for kind in Kind}

@@ -24,6 +24,7 @@ from typing import NamedTuple, Protocol, final
 from theus.errors import ParallelError
 from theus.parallel.channel import Kind, Message
 from theus.parallel.handle import NEVER, Phase, WorkerHandle, describe_exit
+from theus.parallel.heap import Heap
 from theus.parallel.relay import deliver
 from theus.parallel.stderr import StderrRest
 from theus.parallel.task import Task
@@ -46,6 +47,7 @@ class Plan(NamedTuple):
     spare: int
     start_timeout: float
     grace: float
+    heap: Heap | None = None
 
 
 class Handed(Enum):
@@ -264,6 +266,12 @@ class Crew:
             task = self._take_answered(worker, message.number)
             if task is not None:
                 self._owner.answered(task, message.data, worker.pid)
+                worker.settle_arrays(task.held)
+        elif message.kind is Kind.LEASE and self._plan.heap is not None:
+            if not worker.lend(self._plan.heap, message.data):
+                self._unsent.append(worker)
+        elif message.kind is Kind.HELD:
+            worker.views(message.data)
         elif message.kind is Kind.LOG:
             try:
                 deliver(message.data)

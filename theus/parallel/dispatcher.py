@@ -297,11 +297,15 @@ class Dispatcher:
     def _settle(self) -> None:
         """Complete futures; their callbacks run here, with no lock held."""
         while self._answers:
-            answers, self._answers = self._answers, []
-            for task, outcome in answers:
-                self.finished += 1
-                self.failed += outcome.error is not None
-                settle(task.future, outcome, task.whole)
+            answers, self._answers = self._answers[::-1], []
+            while answers:
+                self._settle_one(*answers.pop())
+
+    def _settle_one(self, task: Task, outcome: Outcome) -> None:
+        """A function of its own, so that nothing of the outcome is held while nothing happens."""
+        self.finished += 1
+        self.failed += outcome.error is not None
+        settle(task.future, outcome, task.whole)
 
     def _fail(self, task: Task, error: Exception) -> None:
         self._answers.append((task, Outcome(error=error)))

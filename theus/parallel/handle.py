@@ -7,18 +7,22 @@ task to an idle worker, under the dispatcher's lock.
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+from collections.abc import Sequence
 from enum import Enum
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, final
 
+from theus.parallel.arrays import block_of
 from theus.parallel.channel import Inbox, Kind, Outlet
 from theus.parallel.stderr import StderrTail
 from theus.parallel.worker import Setup, main
 
 if TYPE_CHECKING:
+    from theus.parallel.heap import Heap
     from theus.parallel.task import Task
 
 __all__ = ["NEVER", "Phase", "WorkerHandle", "describe_exit"]
@@ -75,6 +79,9 @@ class WorkerHandle:
         self.fault = ""  # what it did to its channel
         self.due = NEVER
         self.pressure = 0  # how often it was told to end
+        self.loans: list[Any] = []  # blocks lent for the task it has
+        self.viewed: frozenset[Any] = frozenset()  # blocks that it has views of after its task
+        self.kept: list[Any] = []  # the arrays in them
         self._exit_fd = -1
         opened: list[Connection] = []
         try:
@@ -117,6 +124,23 @@ class WorkerHandle:
     def told(self) -> bool:
         """Whether it was told to end; if not, its end is a death."""
         return self.pressure > 0
+
+    def lend(self, heap: Heap, question: bytes | bytearray) -> bool:
+        """Give it memory that it asked for; False when a part of the answer waits."""
+        answer, loans = heap.lend(question)
+        self.loans += loans
+        return self.outlet.send(Kind.LEASED, 0, answer)
+
+    def views(self, data: bytes | bytearray) -> None:
+        """It said which blocks it has views of after its task."""
+        self.viewed = frozenset(pickle.loads(data))  # noqa: S301 - from a worker of ours
+
+    def settle_arrays(self, held: Sequence[Any]) -> None:
+        """After its task: hold of its arrays what it still has views of, and nothing else."""
+        self.loans = []
+        if self.viewed or self.kept:
+            arrays = [*self.kept, *held]
+            self.kept = [array for array in arrays if block_of(array) in self.viewed]
 
     def end(self) -> None:
         """Tell it to end; with every call more firmly: a message, SIGTERM, SIGKILL."""

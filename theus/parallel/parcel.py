@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
-from theus.errors import NotTransferableError, TheusError
+from theus.errors import HeavyZoneFullError, NotTransferableError, TheusError
+from theus.parallel.arrays import PROTOCOL, Lend, dumps
 from theus.parallel.context import ParallelContext
 from theus.parallel.reference import FunctionRef, reference, resolve, task_name
 from theus.parallel.remote import Failure, failure, revive
 
 __all__ = ["Job", "Outcome", "Parcel", "pack", "pack_outcome", "unpack", "unpack_outcome"]
 
-_PROTOCOL = 5
 _BOUND = 60
 
 
@@ -83,13 +83,23 @@ class Job(NamedTuple):
     trace: dict[str, str] | None
 
 
-def pack(parcel: Parcel, limit: float | None, log_level: int, carried: dict[str, Any]) -> bytes:
-    """The bytes of a parcel. Costs what pickling its arguments costs.
+def pack(
+    parcel: Parcel,
+    limit: float | None,
+    log_level: int,
+    carried: dict[str, Any],
+    lend: Lend | None = None,
+) -> tuple[bytes, list[Any]]:
+    """The bytes of a parcel, and the arrays that have to be held until it is answered.
+
+    Costs what pickling its arguments costs; large arrays are copied into what `lend` gives.
 
     Raises
     ------
     NotTransferableError
         The function or an argument cannot travel; the message names it.
+    HeavyZoneFullError
+        There is no room for an array.
     """
     name = parcel.name or task_name(parcel.function)
     function = reference(parcel.function)
@@ -99,7 +109,9 @@ def pack(parcel: Parcel, limit: float | None, log_level: int, carried: dict[str,
     told = (name, limit, log_level, carried, parcel.trace)
     job = (function, parcel.args, kwargs, parcel.context, *told)
     try:
-        return pickle.dumps(job, _PROTOCOL)
+        return dumps(job, lend)
+    except HeavyZoneFullError:
+        raise
     except Exception as error:  # noqa: BLE001 - anything may be raised by the pickling of a value
         _name_culprit(name, function, parcel, carried, error)
 
@@ -147,7 +159,7 @@ def _parts_of(context: ParallelContext | None) -> list[tuple[str, str, Any]]:
 
 def _reason(value: object) -> Exception | None:
     try:
-        pickle.dumps(value, _PROTOCOL)
+        pickle.dumps(value, PROTOCOL)
     except Exception as error:  # noqa: BLE001 - the reason is what is asked for
         return error
     return None
@@ -179,18 +191,22 @@ def unpack(data: bytes | bytearray | memoryview) -> Job:
     return Job(function, *rest)
 
 
-def pack_outcome(outcome: Outcome, task: str) -> bytes:
-    """The bytes of an outcome; one that cannot travel becomes a failure that says so."""
+def pack_outcome(outcome: Outcome, task: str, lend: Lend | None = None) -> tuple[bytes, list[Any]]:
+    """The bytes of an outcome, and the arrays it has passports of.
+
+    One that cannot travel becomes a failure that says so.
+    """
     if outcome.error is None:
         try:
-            return pickle.dumps(
-                (outcome.value, outcome.outbox, outcome.signals, None, outcome.seconds), _PROTOCOL
+            return dumps(
+                (outcome.value, outcome.outbox, outcome.signals, None, outcome.seconds), lend
             )
         except Exception as error:  # noqa: BLE001 - anything may be raised by a value's pickling
             refused: BaseException = _refusal(outcome, task, error)
     else:
         refused = outcome.error
-    return pickle.dumps((None, (), (), failure(refused, task), outcome.seconds), _PROTOCOL)
+    sent = (None, (), (), failure(refused, task), outcome.seconds)
+    return pickle.dumps(sent, PROTOCOL), []
 
 
 def _refusal(outcome: Outcome, task: str, error: Exception) -> NotTransferableError:

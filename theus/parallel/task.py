@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, final
 
@@ -18,14 +18,34 @@ __all__ = ["Task", "as_parcel", "check_limit", "check_size", "settle"]
 class Task:
     """One submitted task. Belongs to the queue, then to the thread that has it run."""
 
-    __slots__ = ("attempts", "begun", "data", "future", "limit", "name", "number", "retry", "whole")
+    __slots__ = (
+        "__weakref__",
+        "attempts",
+        "begun",
+        "data",
+        "future",
+        "held",
+        "limit",
+        "name",
+        "number",
+        "retry",
+        "whole",
+    )
 
     def __init__(
-        self, number: int, name: str, data: bytes, limit: float | None, retry: bool, whole: bool
+        self,
+        number: int,
+        name: str,
+        data: bytes,
+        limit: float | None,
+        retry: bool,
+        whole: bool,
+        held: Sequence[Any] = (),
     ) -> None:
         self.number = number
         self.name = name
         self.data = data
+        self.held = held  # the arrays that `data` has passports of
         self.limit = limit
         self.retry = retry
         self.whole = whole

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import contextvars
 import faulthandler
+import gc
 import logging
 import os
+import pickle
+import select
 import signal
 import sys
 import threading
+from collections import deque
 from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from theus._logs import logger
-from theus.parallel.channel import Inbox, Kind, Outlet
+from theus.parallel.arrays import Borrower, Lend, blocks_viewed, forget_gone, seal
+from theus.parallel.channel import Inbox, Kind, Message, Outlet
 from theus.parallel.lifeline import die_with
 from theus.parallel.parcel import Job, Outcome, pack_outcome, unpack
 from theus.parallel.relay import RelayHandler
@@ -29,6 +34,7 @@ from theus.parallel.trace_context import restore
 __all__ = ["Setup", "find_variable", "main"]
 
 _log = logger("parallel")
+_IDLE = 1.0  # seconds without a task after which memory that is gone is let go
 
 
 class Setup(NamedTuple):
@@ -36,6 +42,7 @@ class Setup(NamedTuple):
 
     modules: tuple[str, ...]
     levels: dict[str, int]
+    lends: bool = False  # whether the parent lends memory for large arrays
 
 
 def find_variable(place: str) -> contextvars.ContextVar[Any]:
@@ -53,17 +60,58 @@ def find_variable(place: str) -> contextvars.ContextVar[Any]:
 
 
 class _Link:
-    """Both directions of the channel. Sending is locked: a task may log from its own threads."""
+    """Both directions of the channel, and what a worker has of its parent's memory.
 
-    def __init__(self, fd: int) -> None:
+    Sending is locked: a task may log from its own threads. So is asking.
+    """
+
+    def __init__(self, fd: int, lends: bool) -> None:
+        self._fd = fd
         self._inbox = Inbox(fd)
         self._outlet = Outlet(fd)
         self._lock = threading.Lock()
-        self.receive = self._inbox.wait
+        self._asking = threading.Lock()
+        self._waiting: deque[Message] = deque()
+        self._viewed: list[tuple[str, int, int]] = []
+        self._tidy = True
+        self.borrower = Borrower(self.ask)
+        self.lend = self.borrower.lend_if_there_is_room if lends else None
+
+    def receive(self) -> Message | None:
+        """The next message; None when there will be none."""
+        if self._waiting:
+            return self._waiting.popleft()
+        if not self._tidy and not select.select([self._fd], [], [], _IDLE)[0]:
+            self._tidy = True
+            forget_gone()
+        return self._inbox.wait()
 
     def send(self, kind: Kind, number: int = 0, data: bytes = b"") -> None:
+        """Send a message."""
         with self._lock:
             self._outlet.send(kind, number, data)
+
+    def ask(self, question: bytes) -> bytes | bytearray:
+        """Ask the parent for memory; what else it sends meanwhile waits."""
+        with self._asking:
+            self.send(Kind.LEASE, 0, question)
+            while (message := self._inbox.wait()) is not None:
+                if message.kind is Kind.LEASED:
+                    return message.data
+                self._waiting.append(message)
+        raise BrokenPipeError("the parent is gone")
+
+    def answer(self, number: int, data: bytes) -> None:
+        """Send an outcome, and before it which blocks have to stay."""
+        viewed = blocks_viewed()
+        if viewed and viewed != self._viewed:  # really, or by a traceback that nobody needs
+            gc.collect()
+            viewed = blocks_viewed()
+        if viewed != self._viewed:
+            self.send(Kind.HELD, number, pickle.dumps(viewed))
+            self._viewed = viewed
+        self.send(Kind.OUTCOME, number, data)
+        self._tidy = False
 
 
 def main(channel: Connection, stderr: Connection, lifeline: Connection, setup: Setup) -> None:
@@ -74,7 +122,7 @@ def main(channel: Connection, stderr: Connection, lifeline: Connection, setup: S
     stderr.close()
     faulthandler.enable(file=2)
     die_with(lifeline.fileno())
-    link = _Link(channel.fileno())
+    link = _Link(channel.fileno(), setup.lends)
     _relay_logs(link, setup.levels)
     for module in setup.modules:
         _warm_up(module)
@@ -104,11 +152,11 @@ def _serve(link: _Link) -> bool:
     message = link.receive()
     if message is None or message.kind is not Kind.TASK:
         return False
-    link.send(Kind.OUTCOME, message.number, _answer(message.data))
+    link.answer(message.number, _answer(message.data, link.lend))
     return True
 
 
-def _answer(data: bytes | bytearray) -> bytes:
+def _answer(data: bytes | bytearray, lend: Lend | None) -> bytes:
     name = ""
     try:
         job = unpack(data)
@@ -119,7 +167,9 @@ def _answer(data: bytes | bytearray) -> bytes:
     except Exception as error:  # noqa: BLE001 - told to whoever waits for the task
         outcome = Outcome(error=error)
     _flush()
-    return pack_outcome(outcome, name)
+    packed, held = pack_outcome(outcome, name, lend)
+    seal(held)
+    return packed
 
 
 def _run(job: Job) -> Outcome:

@@ -65,7 +65,9 @@ class Stage:
                 handler(event)
 
     def hand_out(self, function, *args, number=1, limit=None):
-        task = Task(number, "task", pack(Parcel(function, args), None, 30, {}), limit, True, False)
+        task = Task(
+            number, "task", pack(Parcel(function, args), None, 30, {})[0], limit, True, False
+        )
         with self.lock:
             handed = self.crew.hand_out(task)
         return task, handed

@@ -9,7 +9,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Any, NoReturn, final
+from typing import TYPE_CHECKING, Any, NoReturn, final
 
 from theus._closing import Closing
 from theus.errors import (
@@ -24,10 +24,14 @@ from theus.parallel.backend import BackendEntry, Capabilities, PoolStats
 from theus.parallel.crew import Plan
 from theus.parallel.dispatcher import Dispatcher
 from theus.parallel.handle import Phase
+from theus.parallel.heap import Heap
 from theus.parallel.parcel import Parcel, pack
 from theus.parallel.relay import levels
 from theus.parallel.task import Task, as_parcel, check_limit, check_size
 from theus.parallel.worker import Setup, find_variable
+
+if TYPE_CHECKING:
+    from theus.heavy.allocator import HeavyZoneAllocator
 
 __all__ = ["BACKEND", "ProcessPool"]
 
@@ -64,6 +68,8 @@ class ProcessPool(Closing):
         Seconds a worker may take to get ready.
     grace:
         Seconds it may take to end before it is terminated, and again before it is killed.
+    heap:
+        Returns the allocator for large arrays of tasks; by default the pool has one of its own.
 
     Raises
     ------
@@ -93,6 +99,7 @@ class ProcessPool(Closing):
         method: str = "spawn",
         start_timeout: float = 60.0,
         grace: float = 2.0,
+        heap: Callable[[], HeavyZoneAllocator] | None = None,
     ) -> None:
         if method not in _METHODS:
             raise _wrong("method", method, f"one of {', '.join(_METHODS)}")
@@ -104,13 +111,15 @@ class ProcessPool(Closing):
         self._size = check_size(size)
         self._admission = Admission(max_pending)
         self._carry = {place: _variable(place) for place in _texts("carry", carry)}
+        self._heap = Heap(heap)
         plan = Plan(
             multiprocessing.get_context(method),
-            Setup(_texts("modules", modules), levels()),
+            Setup(_texts("modules", modules), levels(), lends=True),
             self._size,
             spare,
             start_timeout,
             grace,
+            self._heap,
         )
         self._dispatcher = Dispatcher(plan)
         self._numbers = itertools.count(1)
@@ -161,36 +170,48 @@ class ProcessPool(Closing):
         ------
         NotTransferableError
             The function or an argument cannot go to a worker; it is named.
+        HeavyZoneFullError
+            There is no room for a large array, also not after the others gave theirs back.
         PoolFullError, PoolClosedError, ParallelError, SettingsError
             As said there.
         """
         parcel = as_parcel(task, args, kwargs)
         limit = check_limit(timeout)
         self._check_process()
-        self._dispatcher.check_open()
-        data = pack(parcel, limit, logging.root.level, self._carried())
         dispatcher, admission = self._dispatcher, self._admission
+        dispatcher.check_open()
+        lend = self._heap.lease if wait else self._heap.lease_at_once
+        data, held = pack(parcel, limit, logging.root.level, self._carried(), lend)
         try:
             admission.enter(wait, beyond=dispatcher.is_own_thread())
         except PoolClosedError:
             dispatcher.check_open()  # says more, if the pool broke
             raise
-        made = Task(next(self._numbers), parcel.title, data, limit, retry, parcel is task)
+        number, whole = next(self._numbers), parcel is task
+        made = Task(number, parcel.title, data, limit, retry, whole, held)
         try:
             dispatcher.start()
             dispatcher.put(made)
         except BaseException:
             admission.leave()
             raise
+        self._when_done(made)
+        return made.future
+
+    def _when_done(self, made: Task) -> None:
+        """Give its place back once it is done; a cancelled one leaves the queue."""
+        dispatcher, admission = self._dispatcher, self._admission
+        held_by = weakref.ref(made)  # the future holds this function; its task must not go with it
 
         def done(future: Future[Any]) -> None:
-            made.data = b""
             admission.leave()
-            if future.cancelled():
-                dispatcher.drop(made)
+            task = held_by()
+            if task is not None:
+                task.data, task.held = b"", ()
+                if future.cancelled():
+                    dispatcher.drop(task)
 
         made.future.add_done_callback(done)
-        return made.future
 
     def when_free(self) -> Future[None]:
         """A future that is done when there is room for a task. A place is not kept."""
@@ -206,6 +227,7 @@ class ProcessPool(Closing):
             return
         self._admission.close()
         self._dispatcher.shutdown(wait, timeout)
+        self._heap.close()
 
     def stats(self) -> PoolStats:
         """Counts of this pool, taken without stopping it. O(size)."""
@@ -275,4 +297,4 @@ def _variable(place: str) -> Any:
         raise _wrong("carry", place, 'a place of a ContextVar, "module:NAME"') from error
 
 
-BACKEND = BackendEntry(ProcessPool)
+BACKEND = BackendEntry(ProcessPool, shares_memory=True)
