@@ -302,8 +302,7 @@ class Crew:
         stderr = worker.stderr.finish(self.rest)
         self.rest.pass_on()
         self._remove(worker)
-        task = self._take_task(worker)
-        how = f"{worker.fault} {describe_exit(code)}".strip()
+        task, how = self._take_task(worker), f"{worker.fault} {describe_exit(code)}".strip()
         if not worker.told or task is not None:
             self.deaths += 1
         if task is not None:
