@@ -21,6 +21,7 @@ _SIZE = _HEAD.size
 _MARK = 0x5548_5450
 _AT_ONCE = 1 << 16
 _ROUND = 1 << 20
+_PIECES = 256
 
 Bytes = bytes | bytearray | memoryview
 
@@ -138,8 +139,10 @@ class Outlet:
         self._fd = fd
         self._waiting: deque[memoryview] = deque()
 
-    def send(self, kind: Kind, number: int = 0, data: Bytes = b"") -> bool:
+    def send(self, kind: Kind, number: int = 0, data: Bytes = b"", *, flush: bool = True) -> bool:
         """Send a message; False when a part waits for `flush` (a descriptor that is full).
+
+        Without ``flush`` all of it waits, to go out with others.
 
         Raises `OSError` (`BrokenPipeError`, ...) when the other side is gone.
         """
@@ -148,11 +151,11 @@ class Outlet:
         if len(data) > _AT_ONCE:
             waiting.append(memoryview(head))
             waiting.append(memoryview(data))
-            return self.flush()
+            return self.flush() if flush else False
         message = head + data
-        if waiting:
+        if waiting or not flush:
             waiting.append(memoryview(message))
-            return self.flush()
+            return self.flush() if flush else False
         try:
             count = os.write(self._fd, message)
         except BlockingIOError:
@@ -162,17 +165,30 @@ class Outlet:
         waiting.append(memoryview(message)[count:])
         return self.flush()
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is something for `flush` to do."""
+        return bool(self._waiting)
+
     def flush(self) -> bool:
-        """Go on with what waits; True when nothing waits any more."""
+        """Go on with what waits, many messages at a time; True when nothing waits any more."""
         waiting = self._waiting
         while waiting:
-            piece = waiting[0]
+            pieces, size = [], 0
+            for piece in waiting:
+                pieces.append(piece[: _ROUND - size])
+                size += len(pieces[-1])
+                if size >= _ROUND or len(pieces) == _PIECES:
+                    break
             try:
-                count = os.write(self._fd, piece[:_ROUND])
+                count = os.writev(self._fd, pieces)
             except BlockingIOError:
                 return False
-            if count == len(piece):
+            while count:
+                first = waiting[0]
+                if count < len(first):
+                    waiting[0] = first[count:]
+                    break
+                count -= len(first)
                 waiting.popleft()
-            else:
-                waiting[0] = piece[count:]
         return True

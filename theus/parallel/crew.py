@@ -1,9 +1,9 @@
 """The worker processes of a pool: starting, watching, replacing and ending them.
 
 A `Crew` belongs to the dispatcher's thread, which alone reads from workers, starts and ends
-them. Only `hand_out` is called by other threads too: who submits a task while a worker is
-idle gives it the task at once. The owner's lock therefore guards who is idle, who has which
-task, and a worker's outlet while it is idle.
+them. Only `hand_out` is called by other threads too: who submits a task while a worker has a
+place for it gives it the task at once. The owner's lock therefore guards who has which task
+(`hands`), and the outlets of workers.
 
 The crew knows workers and the tasks in their hands, and tells its owner what became of them.
 Which task comes next, and what is tried again, is the owner's business.
@@ -16,7 +16,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from enum import Enum
 from multiprocessing import resource_tracker
 from multiprocessing.context import BaseContext
 from typing import NamedTuple, Protocol, final
@@ -24,13 +23,14 @@ from typing import NamedTuple, Protocol, final
 from theus.errors import ParallelError
 from theus.parallel.channel import Kind, Message
 from theus.parallel.handle import NEVER, Phase, WorkerHandle, describe_exit
+from theus.parallel.hands import Handed, Hands
 from theus.parallel.heap import Heap
 from theus.parallel.relay import deliver
 from theus.parallel.stderr import StderrRest
 from theus.parallel.task import Task
 from theus.parallel.worker import Setup
 
-__all__ = ["Crew", "Handed", "Owner", "Plan"]
+__all__ = ["Crew", "Owner", "Plan"]
 
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 _READS = 16  # per turn and worker, so that one with much to say does not hold up the others
@@ -50,14 +50,6 @@ class Plan(NamedTuple):
     heap: Heap | None = None
 
 
-class Handed(Enum):
-    """What became of a task that was handed out."""
-
-    NOT = 0  # the worker is gone
-    WHOLE = 1
-    PARTLY = 2  # the dispatcher sends the rest
-
-
 class Owner(Protocol):
     """Who is told what became of the tasks."""
 
@@ -69,6 +61,9 @@ class Owner(Protocol):
 
     def lost(self, task: Task, code: int | None, how: str, stderr: str) -> None:
         """A worker ended while it had the task."""
+
+    def untouched(self, tasks: list[Task]) -> None:
+        """A worker ended that had been given these tasks as well, and has not begun them."""
 
     def unstartable(self, reason: str) -> None:
         """A worker could not be started, or ended before it was ready."""
@@ -100,8 +95,7 @@ class Crew:
         self._poll = poll
         self.watch: dict[int, Callable[[int], None]] = {}
         self.workers: set[WorkerHandle] = set()
-        self.idle: list[WorkerHandle] = []
-        self.busy = 0
+        self.hands = Hands(plan.size, self.workers)
         self.ready = 0
         self.deaths = 0
         self.lost_logs = 0
@@ -156,64 +150,16 @@ class Crew:
 
     # --- tasks
 
-    @property
-    def free(self) -> bool:
-        """Whether a task can be handed out now. Under the lock."""
-        return bool(self.idle) and self.busy < self._plan.size
-
-    def hand_out(self, task: Task) -> Handed:
-        """Give a task to an idle worker. Under the lock, when `free`; never blocks."""
-        worker = self.idle.pop()
-        worker.task = task  # before it is sent: the answer may be read while `send` returns
-        worker.phase = Phase.BUSY
-        try:
-            whole = worker.outlet.send(Kind.TASK, task.number, task.data)
-        except OSError:  # it ended since; the dispatcher will see that
-            worker.task = None
-            worker.phase = Phase.ENDING
-            return Handed.NOT
-        task.attempts += 1
-        self.busy += 1
-        if task.limit is not None:
-            worker.due = time.monotonic() + task.limit
-        if not whole:
+    def hand_out(self, worker: WorkerHandle, task: Task, *, send: bool = True) -> Handed:
+        """Give a task to a worker that has a place for it. Under the lock; never blocks."""
+        handed = self.hands.give(worker, task, send=send)
+        if handed is Handed.PARTLY:
             self._unsent.append(worker)
-        return Handed.WHOLE if whole else Handed.PARTLY
-
-    def _take_task(self, worker: WorkerHandle, late: float | None = None) -> Task | None:
-        """Take its task from a worker, if its limit was over at the time ``late``."""
-        with self._lock:
-            task = worker.task
-            if task is None or (late is not None and worker.due > late):
-                return None  # ``due`` may be that of a task it was given in the meantime
-            worker.task = None
-            self.busy -= 1
-        return task
-
-    def _take_answered(self, worker: WorkerHandle, number: int) -> Task | None:
-        """Take the task of that number from a worker, which is idle again."""
-        with self._lock:
-            task = worker.task
-            if task is None or task.number != number:
-                return None
-            worker.task = None
-            self.busy -= 1
-            self._rest(worker)
-        return task
-
-    def _rest(self, worker: WorkerHandle) -> None:
-        """The worker is idle, unless it has been told to end. Under the lock."""
-        if worker.phase is not Phase.ENDING:
-            worker.phase = Phase.IDLE
-            worker.due = NEVER
-            self.idle.append(worker)
+        return handed
 
     def _retire(self, worker: WorkerHandle) -> None:
-        """Give it no more tasks."""
         with self._lock:
-            if worker.phase is Phase.IDLE:
-                self.idle.remove(worker)
-            worker.phase = Phase.ENDING
+            self.hands.retire(worker)
 
     def _kill(self, worker: WorkerHandle) -> None:
         self._retire(worker)
@@ -232,8 +178,11 @@ class Crew:
 
     def _on_channel(self, worker: WorkerHandle, event: int) -> None:
         try:
-            if event & select.POLLOUT and worker.outlet.flush():
-                self._poll.modify(worker.fd, select.POLLIN)
+            if event & select.POLLOUT:
+                with self._lock:  # who submits may send to it as well
+                    whole = worker.outlet.flush()
+                if whole:
+                    self._poll.modify(worker.fd, select.POLLIN)
             if event & _READABLE:
                 self._read(worker, _READS)
         except OSError:
@@ -263,13 +212,16 @@ class Crew:
 
     def _on_message(self, worker: WorkerHandle, message: Message) -> None:
         if message.kind is Kind.OUTCOME:
-            task = self._take_answered(worker, message.number)
+            with self._lock:
+                task = self.hands.answered(worker, message.number)
             if task is not None:
                 self._owner.answered(task, message.data, worker.pid)
                 worker.settle_arrays(task.held)
         elif message.kind is Kind.LEASE and self._plan.heap is not None:
-            if not worker.lend(self._plan.heap, message.data):
-                self._unsent.append(worker)
+            answer = worker.lend(self._plan.heap, message.data)
+            with self._lock:
+                if not worker.outlet.send(Kind.LEASED, 0, answer):
+                    self._unsent.append(worker)
         elif message.kind is Kind.HELD:
             worker.views(message.data)
         elif message.kind is Kind.LOG:
@@ -282,7 +234,7 @@ class Crew:
             worker.warm = True
             self._complete = False
             with self._lock:
-                self._rest(worker)
+                self.hands.rest(worker)
             self._owner.ready()
 
     def _on_stderr(self, worker: WorkerHandle) -> None:
@@ -302,11 +254,14 @@ class Crew:
         stderr = worker.stderr.finish(self.rest)
         self.rest.pass_on()
         self._remove(worker)
-        task, how = self._take_task(worker), f"{worker.fault} {describe_exit(code)}".strip()
-        if not worker.told or task is not None:
+        with self._lock:
+            tasks = self.hands.take_all(worker)
+        how = f"{worker.fault} {describe_exit(code)}".strip()
+        if not worker.told or tasks:
             self.deaths += 1
-        if task is not None:
-            self._owner.lost(task, code, how, stderr)
+        if tasks:
+            self._owner.untouched(tasks[1:])
+            self._owner.lost(tasks[0], code, how, stderr)
         elif not worker.warm and not worker.told:
             end = f" Its standard error ended with:\n{stderr}" if stderr else ""
             self._owner.unstartable(f"a worker {how} before it was ready.{end}")
@@ -325,10 +280,15 @@ class Crew:
         return bool(self._unsent)
 
     def send_on(self) -> None:
-        """Watch for room in the channels of workers whose task is not sent whole."""
+        """Send what waits; where a channel is full, watch for room in it."""
         while self._unsent:
             worker = self._unsent.pop()
-            if worker.fd in self.watch:
+            with self._lock:
+                try:
+                    whole = worker.outlet.flush()
+                except OSError:  # it ended since, which will be seen
+                    continue
+            if not whole and worker.fd in self.watch:
                 self._poll.modify(worker.fd, select.POLLIN | select.POLLOUT)
 
     # --- clocks
@@ -357,10 +317,11 @@ class Crew:
     def _on_due(self, worker: WorkerHandle, now: float) -> None:
         if worker.phase is Phase.BUSY:
             self._on_channel(worker, select.POLLIN)  # it may have answered just in time
-            task = self._take_task(worker, now)
-            if task is not None:
+            with self._lock:
+                tasks = self.hands.take_all(worker, now)
+            if tasks:
                 self._kill(worker)
-                self._owner.overdue(task)
+                self._owner.overdue(tasks[0])
         elif worker.phase is Phase.STARTING:
             self._kill(worker)
             self._owner.unstartable(
@@ -376,9 +337,7 @@ class Crew:
         """Ask the idle to end, and kill those that are not warmed up yet."""
         due = time.monotonic() + self._plan.grace
         with self._lock:
-            idle, self.idle = self.idle, []
-            for worker in idle:
-                worker.phase = Phase.ENDING
+            idle = self.hands.retire_idle()
         for worker in idle:
             worker.end()
             worker.due = due
@@ -389,11 +348,12 @@ class Crew:
     def abort(self) -> list[Task]:
         """Terminate those that work; returns their tasks, which will not be answered."""
         due = time.monotonic() + self._plan.grace
-        tasks = []
+        tasks: list[Task] = []
         for worker in self.workers:
-            task = self._take_task(worker)
-            if task is not None:
-                tasks.append(task)
+            with self._lock:
+                given = self.hands.take_all(worker)
+            if given:
+                tasks += given
                 worker.pressure = 1
                 worker.end()
                 worker.due = due

@@ -30,7 +30,6 @@ import os
 import select
 import threading
 import time
-import weakref
 from collections import deque
 from enum import IntEnum
 from multiprocessing import process as mp_process
@@ -39,8 +38,10 @@ from typing import Any, final
 
 from theus._logs import logger
 from theus.errors import ParallelError, PoolClosedError, TaskTimeoutError, WorkerDiedError
-from theus.parallel.crew import Crew, Handed, Plan
-from theus.parallel.handle import NEVER
+from theus.parallel import living
+from theus.parallel.crew import Crew, Plan
+from theus.parallel.handle import NEVER, WorkerHandle
+from theus.parallel.hands import Handed
 from theus.parallel.parcel import Outcome, unpack_outcome
 from theus.parallel.task import Task, settle
 
@@ -100,7 +101,7 @@ class Dispatcher:
             self.crew.watch[reader] = lambda _: self._drain_wakes(reader)
             # called before multiprocessing waits for its children at the end of the program
             self._at_exit = Finalize(None, self._end_of_program, exitpriority=100)
-            _remember(self)
+            living.remember(self)
             self._state = State.OPEN
             self._thread = threading.Thread(target=self._main, name="theus-pool", daemon=True)
             try:
@@ -129,18 +130,19 @@ class Dispatcher:
         """Hand a task to a worker that is idle, or queue it; O(1). Raises as `check_open`."""
         with self._lock:
             self.check_open()
-            if self._queue or not self.crew.free:
+            worker = None if self._queue else self.crew.hands.place(task)
+            if worker is None:
                 self._queue.append(task)
                 return  # whoever makes a worker free looks at the queue
             task.begun = task.future.set_running_or_notify_cancel()  # nobody else has it yet
-            handed = self._hand(task)
+            handed = self._hand(worker, task)
             if handed is Handed.NOT:
                 self._queue.append(task)
             if self._sleeps and (handed is not Handed.WHOLE or task.limit is not None):
                 self._wake()
 
-    def _hand(self, task: Task) -> Handed:
-        handed = self.crew.hand_out(task)
+    def _hand(self, worker: WorkerHandle, task: Task, *, send: bool = True) -> Handed:
+        handed = self.crew.hand_out(worker, task, send=send)
         if handed is Handed.WHOLE and not task.retry:
             task.data = b""
         return handed
@@ -195,7 +197,9 @@ class Dispatcher:
 
     def answered(self, task: Task, data: bytes | bytearray, pid: int) -> None:
         """A worker sent the outcome of its task."""
-        self._answers.append((task, unpack_outcome(data, task.name, pid)))
+        outcome = unpack_outcome(data, task.name, pid)
+        self.crew.hands.pace.note(task.name, outcome.seconds)
+        self._answers.append((task, outcome))
 
     def overdue(self, task: Task) -> None:
         """A task went over its limit."""
@@ -230,6 +234,11 @@ class Dispatcher:
                 stderr=stderr,
             ),
         )
+
+    def untouched(self, tasks: list[Task]) -> None:
+        """A worker ended that had not begun these."""
+        with self._lock:
+            self._queue.extendleft(reversed(tasks))
 
     def unstartable(self, reason: str) -> None:
         """A worker could not be started. Too many in a row break the pool."""
@@ -276,21 +285,25 @@ class Dispatcher:
         if self._queue:
             self.crew.fill(spare=False)
             return True
-        if self.crew.busy:
+        if self.crew.hands.busy:
             return True
         self.crew.dismiss()
         return bool(self.crew.workers)
 
     def _hand_out(self) -> None:
-        """Give what is queued to whoever is idle."""
+        """Give what is queued to whoever has a place for it."""
         if self._queue:
             with self._lock:
-                while self._queue and self.crew.free:
-                    task = self._queue.popleft()
+                while self._queue:
+                    task = self._queue[0]
+                    worker = self.crew.hands.place(task)
+                    if worker is None:
+                        break
+                    self._queue.popleft()
                     if not task.begun and not task.future.set_running_or_notify_cancel():
                         continue
                     task.begun = True
-                    if self._hand(task) is Handed.NOT:
+                    if self._hand(worker, task, send=False) is Handed.NOT:
                         self._queue.appendleft(task)
         self.crew.send_on()
 
@@ -323,7 +336,7 @@ class Dispatcher:
     def _pause(self) -> float | None:
         """How many milliseconds nothing is to be done; None: until something happens."""
         crew = self.crew
-        if self._answers or crew.has_unsent or (self._queue and crew.free):
+        if self._answers or crew.has_unsent or (self._queue and crew.hands.free):
             return 0
         due = crew.next_due()
         if self._state is State.DRAINING:
@@ -376,20 +389,3 @@ class Dispatcher:
             os.close(fd)
         self._warm.set()
         self._at_exit.cancel()
-
-
-_living: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
-_hooked = threading.Event()
-
-
-def _remember(dispatcher: Dispatcher) -> None:
-    _living.add(dispatcher)
-    if not _hooked.is_set():
-        _hooked.set()
-        os.register_at_fork(after_in_child=_forget_all)
-
-
-def _forget_all() -> None:
-    for dispatcher in tuple(_living):
-        dispatcher.forget()
-    _living.clear()

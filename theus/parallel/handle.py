@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+from collections import deque
 from collections.abc import Sequence
 from enum import Enum
 from multiprocessing.connection import Connection
@@ -74,7 +75,8 @@ class WorkerHandle:
 
     def __init__(self, context: BaseContext, number: int, setup: Setup) -> None:
         self.phase = Phase.STARTING
-        self.task: Task | None = None
+        self.tasks: deque[Task] = deque()  # the first may have begun
+        self.ahead = 1  # how many it may have
         self.warm = False
         self.fault = ""  # what it did to its channel
         self.due = NEVER
@@ -125,11 +127,11 @@ class WorkerHandle:
         """Whether it was told to end; if not, its end is a death."""
         return self.pressure > 0
 
-    def lend(self, heap: Heap, question: bytes | bytearray) -> bool:
-        """Give it memory that it asked for; False when a part of the answer waits."""
+    def lend(self, heap: Heap, question: bytes | bytearray) -> bytes:
+        """Lend it memory that it asked for; the answer to send."""
         answer, loans = heap.lend(question)
         self.loans += loans
-        return self.outlet.send(Kind.LEASED, 0, answer)
+        return answer
 
     def views(self, data: bytes | bytearray) -> None:
         """It said which blocks it has views of after its task."""

@@ -53,6 +53,15 @@ class Task:
         self.attempts = 0
         self.future: Future[Any] = Future()
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other task may be behind or before it with a worker.
+
+        One that has a limit, whose time must be its own; one that must not be begun twice, as a
+        worker that dies may have answered what did not arrive; one whose worker died.
+        """
+        return self.limit is not None or not self.retry or self.attempts > 0
+
 
 def as_parcel(
     task: Parcel | Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]

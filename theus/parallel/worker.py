@@ -16,6 +16,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from functools import partial
 from importlib import import_module
@@ -34,6 +35,8 @@ from theus.parallel.trace_context import restore
 __all__ = ["Setup", "find_variable", "main"]
 
 _log = logger("parallel")
+_LARGE = 1 << 15
+_LATEST = 0.0005  # seconds that an answer waits for others to go with
 _IDLE = 1.0  # seconds without a task after which memory that is gone is let go
 
 
@@ -74,13 +77,18 @@ class _Link:
         self._waiting: deque[Message] = deque()
         self._viewed: list[tuple[str, int, int]] = []
         self._tidy = True
+        self._answered = 0.0  # when the oldest answer that waits was given
         self.borrower = Borrower(self.ask)
         self.lend = self.borrower.lend_if_there_is_room if lends else None
 
     def receive(self) -> Message | None:
-        """The next message; None when there will be none."""
-        if self._waiting:
-            return self._waiting.popleft()
+        """The next message; None when there will be none. Answers go out before it waits."""
+        message = self._waiting.popleft() if self._waiting else self._inbox.next()
+        if message is not None:
+            if time.monotonic() - self._answered > _LATEST:
+                self._flush()
+            return message
+        self._flush()
         if not self._tidy and not select.select([self._fd], [], [], _IDLE)[0]:
             self._tidy = True
             forget_gone()
@@ -110,8 +118,15 @@ class _Link:
         if viewed != self._viewed:
             self.send(Kind.HELD, number, pickle.dumps(viewed))
             self._viewed = viewed
-        self.send(Kind.OUTCOME, number, data)
+        with self._lock:
+            if not self._outlet.waits:
+                self._answered = time.monotonic()
+            self._outlet.send(Kind.OUTCOME, number, data, flush=len(data) > _LARGE)
         self._tidy = False
+
+    def _flush(self) -> None:
+        with self._lock:
+            self._outlet.flush()
 
 
 def main(channel: Connection, stderr: Connection, lifeline: Connection, setup: Setup) -> None:

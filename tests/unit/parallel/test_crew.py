@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.parallel import pool_tasks as tasks
-from theus.parallel.crew import Crew, Handed, Plan
+from theus.parallel.crew import Crew, Plan
 from theus.parallel.handle import Phase
+from theus.parallel.hands import Handed
+from theus.parallel.pace import Pace
 from theus.parallel.parcel import Parcel, pack, unpack_outcome
 from theus.parallel.task import Task
 from theus.parallel.worker import Setup
@@ -37,6 +39,9 @@ class Owner:
     def lost(self, task, code, how, stderr):
         self.told.append(("lost", task.number, code))
 
+    def untouched(self, tasks):
+        self.told += [("untouched", task.number, task.attempts) for task in tasks]
+
     def unstartable(self, reason):
         self.told.append(("unstartable", reason))
 
@@ -55,7 +60,7 @@ class Stage:
         plan = Plan(context, Setup((), {}), 1, 0, WAIT, 2.0)
         self.crew = Crew(plan, self.owner, self.lock, self.poll)
         self.crew.fill(spare=False)
-        while not self.crew.free:
+        while not self.crew.hands.free:
             self.turn()
         (self.worker,) = self.crew.workers
 
@@ -69,7 +74,8 @@ class Stage:
             number, "task", pack(Parcel(function, args), None, 30, {})[0], limit, True, False
         )
         with self.lock:
-            handed = self.crew.hand_out(task)
+            worker = self.crew.hands.place(task)
+            handed = self.crew.hand_out(worker, task)
         return task, handed
 
     def close(self):
@@ -98,8 +104,8 @@ def test_an_answer_counts_though_the_exit_is_seen_first(stage):
     stage.crew.watch[stage.worker.exit_fd](select.POLLIN)
     assert stage.owner.told == [("ready",), ("answered", 1, 5)]
     assert stage.crew.workers == set()
-    assert stage.crew.idle == []
-    assert (stage.crew.busy, stage.crew.deaths) == (0, 1)
+    assert stage.crew.hands.idle == []
+    assert (stage.crew.hands.busy, stage.crew.deaths) == (0, 1)
 
 
 def test_a_task_for_a_worker_that_is_gone_is_given_back(stage):
@@ -108,12 +114,12 @@ def test_a_task_for_a_worker_that_is_gone_is_given_back(stage):
     task, handed = stage.hand_out(tasks.nothing)
     assert handed is Handed.NOT
     assert task.attempts == 0
-    assert stage.worker.task is None
-    assert not stage.crew.free
+    assert not stage.worker.tasks
+    assert not stage.crew.hands.free
     while stage.crew.workers:
         stage.turn()
     assert stage.owner.told == [("ready",)]
-    assert (stage.crew.busy, stage.crew.deaths) == (0, 1)
+    assert (stage.crew.hands.busy, stage.crew.deaths) == (0, 1)
 
 
 def test_a_limit_that_is_over_does_not_hit_the_next_task(stage):
@@ -138,7 +144,7 @@ def test_a_task_over_its_limit_is_told_once_and_its_worker_ends(stage):
     while stage.crew.workers:
         stage.turn()
     assert stage.owner.told == [("ready",), ("overdue", 1)]
-    assert (stage.crew.busy, stage.crew.deaths) == (0, 0)
+    assert (stage.crew.hands.busy, stage.crew.deaths) == (0, 0)
 
 
 def test_an_answer_that_came_just_in_time_counts(stage):
@@ -148,7 +154,61 @@ def test_an_answer_that_came_just_in_time_counts(stage):
     assert poll.poll(WAIT * 1000)
     stage.crew.look_at_clocks(stage.worker.due + 1)
     assert stage.owner.told == [("ready",), ("answered", 1, 4)]
-    assert stage.crew.free
+    assert stage.crew.hands.free
+
+
+def test_short_tasks_are_sent_ahead_and_go_back_untouched(stage):
+    for _ in range(50):
+        stage.crew.hands.pace.note("task", 1e-6)
+    stage.hand_out(tasks.sleep, 0.2, number=1)
+    for number in range(2, 10):
+        stage.hand_out(tasks.add, number, number=number)
+    assert len(stage.worker.tasks) == 9
+    assert stage.crew.hands.place(Task(10, "task", b"", 5.0, True, False)) is None
+    while len(stage.owner.told) < 2:
+        stage.turn()
+    stage.worker.process.kill()
+    while stage.crew.workers:
+        stage.turn()
+    told = stage.owner.told
+    answered = [one[1] for one in told if one[0] == "answered"]
+    assert answered == list(range(1, len(answered) + 1))
+    lost = [one for one in told if one[0] == "lost"]
+    untouched = [one[1:] for one in told if one[0] == "untouched"]
+    if lost:
+        assert lost == [("lost", len(answered) + 1, -9)]
+        assert untouched == [(number, 0) for number in range(len(answered) + 2, 10)]
+    assert (stage.crew.hands.busy, stage.crew.deaths) == (0, 1)
+
+
+def test_nothing_is_sent_behind_a_task_that_must_be_alone(stage):
+    for _ in range(50):
+        stage.crew.hands.pace.note("task", 1e-6)
+    stage.hand_out(tasks.sleep, 0.1, number=1, limit=100.0)
+    assert stage.crew.hands.place(Task(2, "task", b"", None, True, False)) is None
+
+
+def test_a_long_task_is_known_at_once_and_forgotten_slowly():
+    pace = Pace()
+    short = Task(1, "f", b"", None, True, False)
+    assert pace.ahead(short) == 1
+    pace.note("f", 1e-6)
+    assert pace.ahead(short) == 64
+    pace.note("f", 1.0)
+    assert pace.ahead(short) == 1
+    for _ in range(200):
+        pace.note("f", 1e-6)
+    assert pace.ahead(short) == 64
+    for alone in (
+        Task(1, "f", b"", 1.0, True, False),
+        Task(1, "f", b"", None, False, False),
+    ):
+        assert pace.ahead(alone) == 1
+    short.attempts = 1
+    assert pace.ahead(short) == 1
+    for number in range(10_000):
+        pace.note(str(number), 1e-6)
+    assert len(pace._seconds) <= 4096
 
 
 def test_a_worker_is_told_to_end_with_growing_firmness(stage):

@@ -235,7 +235,7 @@ class ProcessPool(Closing):
         return PoolStats(
             size=self._size,
             ready=crew.count(Phase.IDLE, Phase.BUSY),
-            busy=crew.busy,
+            busy=crew.hands.busy,
             pending=self._admission.inside,
             max_pending=self._admission.limit,
             submitted=self._admission.entered,
