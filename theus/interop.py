@@ -73,6 +73,7 @@ class TheusEncoder(json.JSONEncoder):
     Enum                                           its value
     bytes, bytearray, memoryview                   text, Base64
     numpy scalar, array                            number, nested array
+    torch tensor                                   number or nested array
     object with ``to_dict()``                      what that returns
     =============================================  ==========================================
 
@@ -101,6 +102,9 @@ def json_default(value: Any) -> Any:
             return value.item()
         if isinstance(value, numpy.ndarray):
             return value.tolist()
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return value.tolist()
     fields = _fields(value)
     if fields is None:
         raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")

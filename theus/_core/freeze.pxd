@@ -20,6 +20,7 @@ ctypedef object (*PlainOf)(object guard)
 
 cdef bint is_held(object value) noexcept
 cdef object plain_of(object value)
+cdef object guard_of(object value)
 cdef void set_guard(type cls, PlainOf plain)
 
 

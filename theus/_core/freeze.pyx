@@ -32,10 +32,12 @@ cdef extern from "Python.h":
     bint PyDict_CheckExact(object)
     bint PyList_CheckExact(object)
     bint PyUnicode_CheckExact(object)
+    Py_ssize_t PyDict_GET_SIZE(object d)
     int PyDict_Next(object d, Py_ssize_t* pos, PyObject** k, PyObject** v)
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
     bint PyObject_TypeCheck(object value, PyTypeObject* cls)
 
+cdef dict HELD_BY
 cdef PyTypeObject* guard_class = NULL
 cdef PlainOf guard_plain = NULL
 
@@ -88,15 +90,32 @@ cdef void set_guard(type cls, PlainOf plain):
     guard_plain = plain
 
 
+HELD_BY = {}
+
+
+def register_held(cls, held):
+    """Values of exactly this class stand for the guard `held(value)`, which they cannot derive from."""
+    HELD_BY[cls] = held
+
+
+cdef object guard_of(object value):
+    """The guard that a value stands for; other values as they are."""
+    if PyDict_GET_SIZE(HELD_BY) == 0:
+        return value
+    held = HELD_BY.get(type(value))
+    return value if held is None else held(value)
+
+
 cdef bint is_held(object value) noexcept:
     """Whether a value is a guard or a view."""
     return isinstance(value, Held) or (
         guard_class is not NULL and PyObject_TypeCheck(value, guard_class)
-    )
+    ) or (PyDict_GET_SIZE(HELD_BY) != 0 and type(value) in HELD_BY)
 
 
 cdef object plain_of(object value):
     """A plain copy of what a guard or view shows."""
+    value = guard_of(value)
     if isinstance(value, Held):
         return (<Held>value).plain()
     return guard_plain(value)

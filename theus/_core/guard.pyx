@@ -21,7 +21,7 @@ from cpython.object cimport PyObject
 from theus._core.delta cimport Link
 from theus._core.footprint cimport ACTIVE, Draft, Footprint
 from theus._core.freeze cimport (
-    Held, admit, ingest, is_held, is_plain_leaf, plain_of, set_guard,
+    Held, admit, guard_of, ingest, is_held, is_plain_leaf, plain_of, set_guard,
 )
 from theus._core.log cimport KEY
 from theus._core.node cimport LIST, MAP, RECORD, Node, is_node, value_at
@@ -401,6 +401,7 @@ cdef class Guard:
             if is_above(<Guard>value, self):
                 admit_cycle(self.where_key(key))
             return value
+        value = guard_of(value)
         if isinstance(value, LeafGuard) and (<LeafGuard>value).stands_at(self, key):
             return self.held_at(key)
         if is_held(value):
@@ -448,11 +449,15 @@ cdef class LeafGuard(Held):
             tx.ended()
         value = self.guard.held_at(self.key)
         if not isinstance(value, kind):
-            raise TransactionStateError(
-                f"{format_path(self.guard.where_key(self.key))!r} was replaced or removed; read it again",
-                status="replaced", process=tx.process,
-            )
+            raise self._replaced()
         return value
+
+    def _replaced(self):
+        """The error that says that the place has something else by now."""
+        return TransactionStateError(
+            f"{format_path(self.guard.where_key(self.key))!r} was replaced or removed; read it again",
+            status="replaced", process=self.guard.tx.process,
+        )
 
     def _replace(self, value):
         """Make `value` what the place has; the contract and zones are asked."""

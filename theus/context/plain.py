@@ -81,6 +81,9 @@ def plain(value: Any, _above: tuple[int, ...] = ()) -> Any:
     numpy = sys.modules.get("numpy")
     if isinstance(value, bytearray) or (numpy is not None and isinstance(value, numpy.ndarray)):
         return value.copy()
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return value.detach().clone()
     return value
 
 
