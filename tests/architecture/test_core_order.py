@@ -19,6 +19,7 @@ ORDER = (
     "ring",
     "layout",
     "node",
+    "held",
     "freeze",
     "shown",
     "delta",

@@ -6,7 +6,8 @@ the commit). It therefore replays forward and backward. Its path is produced on 
 """
 
 cimport cython
-from theus._core.freeze cimport build_record, is_held, plain_of, thaw_value
+from theus._core.freeze cimport build_record, thaw_value
+from theus._core.held cimport is_held, plain_of
 from theus._core.node cimport Node, Tomb, u64
 from theus._core.path cimport format_path
 

@@ -12,18 +12,6 @@ cdef class Rule:
     cdef readonly object foreign
 
 
-cdef class Held:
-    cdef object plain(self)
-
-
-ctypedef object (*PlainOf)(object guard)
-
-cdef bint is_held(object value) noexcept
-cdef object plain_of(object value)
-cdef object guard_of(object value)
-cdef void set_guard(type cls, PlainOf plain)
-
-
 cdef extern from "Python.h":
     bint PyUnicode_CheckExact(object)
     bint PyLong_CheckExact(object)

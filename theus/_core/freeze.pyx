@@ -11,7 +11,8 @@ loads the rules of a library only when a value of it shows up.
 """
 
 cimport cython
-from cpython.object cimport PyObject, PyTypeObject
+from cpython.object cimport PyObject
+from theus._core.held cimport is_held, plain_of
 from theus._core.node cimport LIST, MAP, RECORD, SET, Node, items_at, keys_at, u64, value_at
 from theus._core.path cimport check_key, format_path
 
@@ -32,14 +33,8 @@ cdef extern from "Python.h":
     bint PyDict_CheckExact(object)
     bint PyList_CheckExact(object)
     bint PyUnicode_CheckExact(object)
-    Py_ssize_t PyDict_GET_SIZE(object d)
     int PyDict_Next(object d, Py_ssize_t* pos, PyObject** k, PyObject** v)
     PyObject* PyDict_GetItemWithError(object d, object k) except? NULL
-    bint PyObject_TypeCheck(object value, PyTypeObject* cls)
-
-cdef dict HELD_BY
-cdef PyTypeObject* guard_class = NULL
-cdef PlainOf guard_plain = NULL
 
 MAX_DEPTH = 500
 MAX_CONTAINERS = 20_000_000
@@ -74,51 +69,6 @@ cdef class Rule:
 
     def __repr__(self):
         return f"Rule({self.cls.__qualname__}, {self.kind!r})"
-
-
-cdef class Held:
-    """Base of views: what they show can be copied out as plain data."""
-
-    cdef object plain(self):
-        raise NotImplementedError
-
-
-cdef void set_guard(type cls, PlainOf plain):
-    """Make the class of guards known, which have no base class: so they share one free list."""
-    global guard_class, guard_plain
-    guard_class = <PyTypeObject*>cls
-    guard_plain = plain
-
-
-HELD_BY = {}
-
-
-def register_held(cls, held):
-    """Values of exactly this class stand for the guard `held(value)`, which they cannot derive from."""
-    HELD_BY[cls] = held
-
-
-cdef object guard_of(object value):
-    """The guard that a value stands for; other values as they are."""
-    if PyDict_GET_SIZE(HELD_BY) == 0:
-        return value
-    held = HELD_BY.get(type(value))
-    return value if held is None else held(value)
-
-
-cdef bint is_held(object value) noexcept:
-    """Whether a value is a guard or a view."""
-    return isinstance(value, Held) or (
-        guard_class is not NULL and PyObject_TypeCheck(value, guard_class)
-    ) or (PyDict_GET_SIZE(HELD_BY) != 0 and type(value) in HELD_BY)
-
-
-cdef object plain_of(object value):
-    """A plain copy of what a guard or view shows."""
-    value = guard_of(value)
-    if isinstance(value, Held):
-        return (<Held>value).plain()
-    return guard_plain(value)
 
 
 RULES = {}

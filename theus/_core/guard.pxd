@@ -2,7 +2,7 @@ cimport cython
 from cpython.object cimport PyObject
 from theus._core.delta cimport Link
 from theus._core.footprint cimport Draft, Footprint
-from theus._core.freeze cimport Held
+from theus._core.held cimport Held
 from theus._core.node cimport Node
 from theus._core.pattern cimport Position
 from theus._core.zone cimport Act

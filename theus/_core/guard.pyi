@@ -2,7 +2,7 @@ from typing import Any, Final, TypeVar
 
 from typing_extensions import disjoint_base
 
-from theus._core.freeze import Held
+from theus._core.held import Held
 from theus.errors import TransactionStateError
 
 __pyx_capi__: Final[dict[str, object]]

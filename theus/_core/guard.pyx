@@ -20,9 +20,8 @@ cimport cython
 from cpython.object cimport PyObject
 from theus._core.delta cimport Link
 from theus._core.footprint cimport ACTIVE, Draft, Footprint
-from theus._core.freeze cimport (
-    Held, admit, guard_of, ingest, is_held, is_plain_leaf, plain_of, set_guard,
-)
+from theus._core.freeze cimport admit, ingest, is_plain_leaf
+from theus._core.held cimport Held, guard_of, is_held, plain_of, set_guard
 from theus._core.log cimport KEY
 from theus._core.node cimport LIST, MAP, RECORD, Node, is_node, value_at
 from theus._core.pattern cimport BELOW, READ, REPORT, STRICT, WRITE, Position
@@ -454,10 +453,8 @@ cdef class LeafGuard(Held):
 
     def _replaced(self):
         """The error that says that the place has something else by now."""
-        return TransactionStateError(
-            f"{format_path(self.guard.where_key(self.key))!r} was replaced or removed; read it again",
-            status="replaced", process=self.guard.tx.process,
-        )
+        text = f"{format_path(self.guard.where_key(self.key))!r} was replaced or removed; read it again"
+        return TransactionStateError(text, status="replaced", process=self.guard.tx.process)
 
     def _replace(self, value):
         """Make `value` what the place has; the contract and zones are asked."""

@@ -3,7 +3,8 @@
 from cpython.object cimport PyObject
 from theus._core.delta cimport OP_INCR, OP_MAX, Op
 from theus._core.footprint cimport ACTIVE, Draft, Footprint
-from theus._core.freeze cimport is_held, is_plain_leaf, plain_of, thaw
+from theus._core.freeze cimport is_plain_leaf, thaw
+from theus._core.held cimport is_held, plain_of
 from theus._core.guard cimport Guard
 from theus._core.layout cimport prefetch
 from theus._core.log cimport DEEP, INSIDE, KEY

@@ -9,7 +9,8 @@ a private copy of the list and conflicts with any other change of it.
 cimport cython
 from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
 from theus._core.footprint cimport Draft
-from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
+from theus._core.freeze cimport is_plain_leaf
+from theus._core.held cimport is_held, plain_of
 from theus._core.guard cimport ITEMS, Guard, set_maker
 from theus._core.guard_keys cimport plain_value
 from theus._core.layout cimport share_dealloc

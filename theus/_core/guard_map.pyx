@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.object cimport PyObject
-from theus._core.freeze cimport is_held, plain_of
+from theus._core.held cimport is_held, plain_of
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_keys cimport KeyedGuard
 from theus._core.guard_views cimport (

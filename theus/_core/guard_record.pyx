@@ -6,7 +6,8 @@ holds. Methods that a library implements in C get a real instance made from the 
 """
 
 cimport cython
-from theus._core.freeze cimport Rule, is_held, plain_of
+from theus._core.freeze cimport Rule
+from theus._core.held cimport is_held, plain_of
 from theus._core.guard cimport Guard, set_maker
 from theus._core.guard_keys cimport KeyedGuard
 from theus._core.layout cimport share_dealloc

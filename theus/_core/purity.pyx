@@ -14,7 +14,8 @@ from cpython.object cimport PyObject
 from theus._core.context cimport ProcessContext, Spec
 from theus._core.current cimport current_now, forbid
 from theus._core.footprint cimport ACTIVE
-from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
+from theus._core.freeze cimport is_plain_leaf
+from theus._core.held cimport is_held, plain_of
 from theus._core.refusal cimport is_library, is_own, place, place_of
 from theus._core.transaction cimport Transaction
 

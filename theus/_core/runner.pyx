@@ -19,7 +19,8 @@ from theus._core.current cimport (
     awaited, call_body, context_now, forbid, joinable, resume, suspended,
 )
 from theus._core.footprint cimport ACTIVE
-from theus._core.freeze cimport is_held, is_plain_leaf, plain_of
+from theus._core.freeze cimport is_plain_leaf
+from theus._core.held cimport is_held, plain_of
 from theus._core.guard_map cimport MapGuard
 from theus._core.hooks cimport Hooks
 from theus._core.pattern cimport REPORT, Position, unlimited_as

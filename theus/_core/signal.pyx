@@ -7,7 +7,8 @@ connection) is sent as its text.
 """
 
 cimport cython
-from theus._core.freeze cimport ingest, is_held, is_plain_leaf, plain_of, thaw_value
+from theus._core.freeze cimport ingest, is_plain_leaf, thaw_value
+from theus._core.held cimport is_held, plain_of
 from theus._core.node cimport Node, u64
 from theus._core.view cimport view_of
 

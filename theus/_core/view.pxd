@@ -1,5 +1,5 @@
 cimport cython
-from theus._core.freeze cimport Held
+from theus._core.held cimport Held
 from theus._core.node cimport Node, u64
 from theus._core.store cimport Snap
 

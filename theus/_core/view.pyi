@@ -12,7 +12,7 @@ from typing import Any, Final, Never, NoReturn, Self, SupportsIndex, final, over
 from typing_extensions import disjoint_base
 
 from theus._core.freeze import RESERVED as RESERVED
-from theus._core.freeze import Held
+from theus._core.held import Held
 
 __pyx_capi__: Final[dict[str, object]]
 MUTATORS: Final[frozenset[str]]

@@ -10,7 +10,8 @@ Views are immutable and can be used from any thread.
 
 cimport cython
 from cpython.object cimport PyObject, Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
-from theus._core.freeze cimport Held, Rule, ingest, thaw
+from theus._core.freeze cimport Rule, ingest, thaw
+from theus._core.held cimport Held
 from theus._core.guard_record cimport class_attribute
 from theus._core.node cimport (
     LIST, MAP, SET, Node, is_node, item_at, items_at, keys_at, size_at, u64, value_at,

@@ -212,7 +212,7 @@ class _Memory:
 
 
 _KEPT: Any = vars(_Memory)["_tensor"]
-del _Memory._tensor
+del _Memory._tensor  # type: ignore[attr-defined]
 
 
 def _read_only(tensor: Any) -> Any:

@@ -9,7 +9,8 @@ devices, sparse, quantized and nested tensors.
 
 from __future__ import annotations
 
-from theus._core.freeze import register_copy, register_held, register_leaf
+from theus._core.freeze import register_copy, register_leaf
+from theus._core.held import register_held
 from theus._core.shown import register_shown
 from theus.freezers._freezer import Freezer
 
