@@ -29,7 +29,7 @@ STUBBED := $(patsubst theus/_core/%.pyi,theus._core.%,$(sort $(wildcard theus/_c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all pytest lint types layers format build matrices bench cover dist docs \
+.PHONY: help demo test test-all pytest lint types layers format build matrices torch bench cover dist docs \
 	clean distclean always
 
 help: ## list the targets
@@ -99,6 +99,10 @@ format: $(VENV)/.ready-dev ## put imports and layout in order
 
 matrices: $(VENV)/.ready-dev build ## try every case of the matrices of the tests and count
 	$(PY) tools/matrices.py
+
+torch: $(VENV)/.ready-dev build ## install torch, which is large, and run the tests of tensors
+	$(LINK) ".[torch]"
+	$(PY) -m pytest -q -p no:benchmark tests/unit/freezers tests/behaviour/test_tensors_in_processes.py $(ARGS)
 
 bench: $(VENV)/.ready-dev build ## measure the goals: floor, target, measured
 	$(PY) $(BENCH) $(ARGS)
