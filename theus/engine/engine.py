@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 from theus._closing import Closing
 from theus._core.context import Spec
 from theus.engine import flows
-from theus.engine.constrained import Constrained
 from theus.engine.discovery import scan
 from theus.engine.lanes import in_event_loop
+from theus.engine.many import Many
 from theus.errors import ReentryError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["TheusEngine"]
 
 
-class TheusEngine(Constrained, Closing):
+class TheusEngine(Many, Closing):
     """Owns the state; registers and runs processes as transactions.
 
     Parameters

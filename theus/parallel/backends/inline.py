@@ -11,6 +11,7 @@ from typing import Any, final
 from theus._closing import Closing
 from theus.errors import PoolClosedError, TaskTimeoutError
 from theus.parallel.backend import BackendEntry, Capabilities, PoolStats
+from theus.parallel.maps import Maps
 from theus.parallel.parcel import Outcome, Parcel
 from theus.parallel.remote import as_exception
 from theus.parallel.run import run
@@ -24,7 +25,7 @@ _CAPABILITIES = Capabilities(
 
 
 @final
-class InlinePool(Closing):
+class InlinePool(Maps, Closing):
     """The protocol of a pool without one: for tests, debugging, and tiny work.
 
     `submit` calls the task before it returns, in a copy of the caller's context variables,

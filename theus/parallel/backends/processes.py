@@ -25,6 +25,7 @@ from theus.parallel.crew import Plan
 from theus.parallel.dispatcher import Dispatcher
 from theus.parallel.handle import Phase
 from theus.parallel.heap import Heap
+from theus.parallel.maps import Maps
 from theus.parallel.parcel import Parcel, pack
 from theus.parallel.relay import levels
 from theus.parallel.task import Task, as_parcel, check_limit, check_size
@@ -42,7 +43,7 @@ _CAPABILITIES = Capabilities(
 
 
 @final
-class ProcessPool(Closing):
+class ProcessPool(Maps, Closing):
     """A pool of worker processes that share nothing with each other.
 
     A worker that dies, by whatever cause, fails or repeats only the task it had, and is

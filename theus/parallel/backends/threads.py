@@ -17,6 +17,7 @@ from theus._logs import logger
 from theus.errors import ParallelError, PoolClosedError, TaskTimeoutError
 from theus.parallel.admission import Admission
 from theus.parallel.backend import BackendEntry, Capabilities, PoolStats
+from theus.parallel.maps import Maps
 from theus.parallel.parcel import Outcome, Parcel
 from theus.parallel.remote import as_exception
 from theus.parallel.run import run
@@ -48,7 +49,7 @@ class _Here(threading.local):
 
 
 @final
-class ThreadPool(Closing):
+class ThreadPool(Maps, Closing):
     """A pool of threads: for tasks that wait, or that let go of the interpreter lock.
 
     Nothing is pickled: functions of any kind, arguments and results are the very objects.
