@@ -430,6 +430,21 @@ def test_the_log_has_the_change(engine: TheusEngine) -> None:
     assert engine.blame("domain.b").process == "change"
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_history_is_bounded_by_the_bytes_of_arrays(nested: bool) -> None:
+    content = {"a": np.zeros(1000), "record": {"a": np.zeros(1000)}}
+    with TheusEngine({"domain": content}, history_bytes=80_000) as engine:
+        for number in range(50):
+            with engine.transaction() as tx:
+                if nested:
+                    tx.domain.record = {"a": np.full(1000, number)}
+                else:
+                    tx.domain.a[0] = number
+        stats = engine.stats()
+        assert 16_000 < stats["history_bytes"] <= 80_000
+        assert stats["history"] < 10
+
+
 @pytest.mark.parametrize("place", ["a", "rows", "fresh"])
 def test_an_invariant_cannot_write_to_what_is_pending(place: str) -> None:
     content = {"a": np.zeros(3), "rows": [np.zeros(3)], "fresh": None, "spoil": False}

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.isolated import run_isolated
 from theus import TheusEngine, process
 from theus.contracts import AdminTransaction, SemanticType
 from theus.errors import (
@@ -493,6 +494,24 @@ def test_a_pure_process_gets_it_read_only(engine: TheusEngine) -> None:
     assert engine.state.domain.n == 66
 
 
+def test_a_pure_process_may_be_the_first_to_work_on_it() -> None:
+    run_isolated(
+        """
+        import torch
+        from theus import TheusEngine, process
+        from theus.contracts import SemanticType
+
+        @process(inputs=["domain.a"], outputs=["domain.n"], semantic=SemanticType.PURE)
+        def total(ctx):
+            return float((ctx.domain.a[1:] * 2).sum())
+
+        with TheusEngine({"domain": {"a": torch.ones(3), "n": 0.0}}) as engine:
+            engine.register(total)
+            assert engine.run(total) == 4.0
+        """
+    )
+
+
 def test_zones_hold_for_tensors() -> None:
     def admin(ctx: Any) -> None:
         with AdminTransaction(ctx):
@@ -517,6 +536,16 @@ def test_the_log_has_the_change(engine: TheusEngine) -> None:
     assert (entry.old.tolist(), entry.new.tolist()) == ([0, 1, 2], [0, 8, 2])
     assert engine.blame("domain.b").process == "change"
     assert engine.state_at(before.version).domain.b.tolist() == [0, 1, 2]
+
+
+def test_the_history_is_bounded_by_the_bytes_of_tensors() -> None:
+    with TheusEngine({"domain": {"a": torch.zeros(1000)}}, history_bytes=40_000) as engine:
+        for number in range(50):
+            with engine.transaction() as tx:
+                tx.domain.a[0] = number
+        stats = engine.stats()
+        assert 8_000 < stats["history_bytes"] <= 40_000
+        assert stats["history"] < 10
 
 
 def test_the_delta_has_the_change(engine: TheusEngine) -> None:

@@ -1,9 +1,9 @@
 """The log of deltas: the last commits, bounded by their number and by their bytes.
 
 Versions grow by one per commit, so the record of version v sits at `v % capacity`; looking one
-up is O(1). What a commit costs here is an estimate, made without asking objects for their size:
-the operations, the values that went, and, where the engine keeps old versions, what the process
-had read.
+up is O(1). What a commit costs here is an estimate, for which no object but arrays is asked for its
+size: the operations, the values that went, and, where the engine keeps old versions, what the
+process had read.
 """
 
 cimport cython
@@ -14,6 +14,7 @@ from theus._core.delta cimport Op
 from theus._core.layout cimport pool_of, prefetch
 from theus._core.node cimport LIST, Node, u64
 from theus._core.path cimport format_path
+from theus._core.shown cimport is_shown
 
 cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object)
@@ -222,7 +223,7 @@ cdef Py_ssize_t leaf_bytes(object value) noexcept:
         return TEXT + len(<bytes>value)
     if kind is Node or kind is list or kind is tuple or kind is frozenset:
         return -1
-    return LEAF
+    return -1 if is_shown(<PyObject*>value) else LEAF
 
 
 cdef Py_ssize_t deep_bytes(object value, Py_ssize_t most) except -1:
@@ -230,6 +231,8 @@ cdef Py_ssize_t deep_bytes(object value, Py_ssize_t most) except -1:
     cdef Py_ssize_t total = leaf_bytes(value)
     if total >= 0:
         return total
+    if is_shown(<PyObject*>value):
+        return LEAF + <Py_ssize_t>value.nbytes
     if type(value) is not Node:
         total = TEXT + 8 * len(value)
         items = value

@@ -17,7 +17,16 @@ import torch
 from theus.errors import ImmutableError, UnsupportedValueError
 from theus.freezers._tensor_operation import each, operate
 
-__all__ = ["FrozenTensor", "OwnTensor", "StateTensor", "behind", "frozen", "own_copy", "wrapped"]
+__all__ = [
+    "FrozenTensor",
+    "OwnTensor",
+    "StateTensor",
+    "behind",
+    "frozen",
+    "make_ready",
+    "own_copy",
+    "wrapped",
+]
 
 _ON_MEMORY = frozenset(("data_ptr", "const_data_ptr", "tolist", "__repr__", "__format__"))
 """Methods that read the memory without an operation."""
@@ -250,14 +259,23 @@ def frozen(value: Any) -> Any:
     reason = _reason(value)
     if reason is not None:
         raise UnsupportedValueError(f"cannot store a tensor {reason}", type_name="torch.Tensor")
-    copied = own_copy(value).as_subclass(torch.Tensor)
+    copied = _copy(value)
     return wrapped(FrozenTensor, copied, copied)
 
 
 def own_copy(value: Any) -> Any:
     """A writable copy with the layout of the tensor."""
+    return _copy(value).as_subclass(OwnTensor)
+
+
+def _copy(value: Any) -> Any:
     with torch.inference_mode(False):
-        return value.detach().resolve_conj().resolve_neg().clone().as_subclass(OwnTensor)
+        return value.detach().resolve_conj().resolve_neg().clone()
+
+
+def make_ready() -> None:
+    """Have torch load what the first operation on such a tensor needs: a PURE process may not."""
+    frozen(torch.zeros(1, device="cpu")).sum()
 
 
 def _reason(value: Any) -> str | None:

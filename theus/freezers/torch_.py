@@ -22,11 +22,12 @@ def _resolve(cls: type) -> None:
     import torch
 
     from theus.freezers._tensor_guard import GuardedTensor, guard_at, place_of
-    from theus.freezers._tensors import FrozenTensor, OwnTensor, frozen
+    from theus.freezers._tensors import FrozenTensor, OwnTensor, frozen, make_ready
 
     if cls in (torch.dtype, torch.device, torch.layout, torch.memory_format, torch.qscheme):
         register_leaf(cls)
     elif cls in (torch.Tensor, torch.nn.Parameter, FrozenTensor, OwnTensor):
+        make_ready()
         register_copy(cls, frozen)
         register_held(GuardedTensor, place_of)
         register_shown(guard_at, FrozenTensor, OwnTensor)
