@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from theus import TheusEngine
 from theus.audit import AuditRecipe, AuditRecipeBook, AuditRule, AuditValidator, Check
 from theus.config import ConfigFactory, ConfigLoader, FieldSchema, SchemaViolationError
 from theus.config.contexts import NO_DEFAULT, TYPES
@@ -293,3 +294,70 @@ def test_global_is_an_area_though_python_reserves_the_word():
     assert list(schema("context: {global: {x: {type: list}}}").global_) == ["x"]
     assert NO_DEFAULT is not None
     assert repr(NO_DEFAULT) == "NO_DEFAULT"
+
+
+# --- a schema that an engine enforces -----------------------------------------------------------
+
+ENFORCED = """
+context:
+  global:
+    year: {type: integer, required: true}
+  domain:
+    name: {type: string, required: true}
+    rate: {type: float, default: 0.5}
+    rows: {type: list, default: []}
+    flag: {type: boolean}
+    facts: {type: dict}
+"""
+
+
+def enforced():
+    schema = ConfigLoader.load_from_string(ENFORCED)
+    start = schema.defaults()
+    start["global"]["year"] = 2013
+    start["domain"]["name"] = "flights"
+    return TheusEngine(start, schema=schema)
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("name", "other", 3),
+        ("rate", 1, "fast"),
+        ("rate", None, [1]),
+        ("rows", [1, "x"], {"a": 1}),
+        ("flag", True, 1),
+        ("facts", {"a": {"b": 1}}, [1]),
+        ("unknown", 1, None),
+    ],
+)
+def test_a_schema_is_enforced_on_every_commit(field, good, bad):
+    with enforced() as engine:
+        with engine.transaction() as tx:
+            tx.domain[field] = good
+        assert engine.state.domain[field] == good
+        if bad is None:
+            return
+        before = engine.state
+        with pytest.raises(SchemaViolationError, match=rf"domain\.{field}"):
+            with engine.transaction() as tx:
+                tx.domain[field] = bad
+        assert engine.state is before
+
+
+def test_a_required_field_cannot_go():
+    with enforced() as engine:
+        with engine.transaction() as tx:
+            del tx.domain.rate
+        with pytest.raises(SchemaViolationError, match=r"domain\.name"):
+            with engine.transaction() as tx:
+                del tx.domain.name
+        with pytest.raises(SchemaViolationError, match=r"global"):
+            with engine.transaction() as tx:
+                tx.global_.year = "2013"
+
+
+def test_a_state_that_does_not_fit_is_refused_at_the_start():
+    schema = ConfigLoader.load_from_string(ENFORCED)
+    with pytest.raises(SchemaViolationError, match=r"year"):
+        TheusEngine({"domain": {"name": "x"}, "global": {}}, schema=schema)

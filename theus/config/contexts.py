@@ -14,9 +14,10 @@ The text::
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from dataclasses import field as dataclass_field
 from os import PathLike
 from types import MappingProxyType
 from typing import Any, Final
@@ -93,6 +94,18 @@ class ContextSchema:
             {name: area for name, area in self.areas.items() if name not in ("domain", "global")}
         )
 
+    def model(self) -> type:
+        """A dataclass with these areas and fields, as `engine.set_schema` takes it.
+
+        A required field has to be there; any other may be absent or None. An integer fits a
+        float. Fields that the schema does not name are not looked at. A new class each time.
+        """
+        areas = [
+            (_attribute(name), _dataclass(f"{name.capitalize()}Area", fields.values()))
+            for name, fields in self.areas.items()
+        ]
+        return make_dataclass("ContextModel", areas, kw_only=True)
+
     def defaults(self) -> dict[str, dict[str, Any]]:
         """Area -> name -> default, of the fields that have one; new objects at every call."""
         return {
@@ -103,6 +116,21 @@ class ContextSchema:
             }
             for area, fields in self.areas.items()
         }
+
+
+def _attribute(area: str) -> str:
+    return "global_" if area == "global" else area
+
+
+def _dataclass(name: str, fields: Iterable[FieldSchema]) -> type:
+    items: list[Any] = []
+    for item in fields:
+        kind = TYPES[item.type]
+        if item.required:
+            items.append((item.name, kind))
+        else:
+            items.append((item.name, kind | None, dataclass_field(default=None)))
+    return make_dataclass(name, items, kw_only=True)
 
 
 class ConfigLoader:

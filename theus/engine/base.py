@@ -30,6 +30,7 @@ from theus.context.updates import FunctionResult, StateUpdate
 from theus.contracts.violations import Violations
 from theus.engine.commit import AuditParticipant, Pipeline, SchemaParticipant
 from theus.engine.dispatch import Dispatcher
+from theus.engine.events import EventParticipant
 from theus.engine.lanes import Lanes
 from theus.engine.measures import make_counters, measure
 from theus.engine.registry import ProcessRegistry
@@ -163,6 +164,7 @@ class EngineBase(Calls):
         self._lanes = Lanes(self._counters.waited)
         self._store.meta = Ring(settings.meta_capacity)
         self._pipeline = Pipeline(self._store, self._outbox, self._hub, self._lanes.timed)
+        self._pipeline.events = EventParticipant(self._store.meta)
         self._violations = Violations()
         self._store.report = self._violations.note
 

@@ -187,11 +187,13 @@ class Pipeline:
         self.schema: SchemaParticipant | None = None
         self.invariants: InvariantParticipant | None = None
         self.leases: Participant | None = None
+        self.events: Participant | None = None
 
     @property
     def participants(self) -> tuple[Participant | Tracer, ...]:
         """Who takes part, in order."""
-        everyone = (self.tracer, self.audit, self.schema, self.invariants, self.leases)
+        checks = (self.audit, self.schema, self.invariants, self.leases)
+        everyone = (self.tracer, *checks, self.events)
         return tuple(item for item in everyone if item is not None)
 
     def _calls(self, name: str) -> tuple[Callable[..., None], ...]:

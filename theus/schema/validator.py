@@ -39,7 +39,8 @@ class SchemaValidator:
     ----------
     model:
         A pydantic v2 model or a dataclass (the class): its fields are the top-level areas of the
-        state, in any spelling of the zones. Or a JSON Schema (a mapping): its properties are.
+        state, in any spelling of the zones. Or a JSON Schema (a mapping): its properties are. Or
+        an object whose method `model` returns one of these, such as a `ContextSchema`.
         Areas that are not named are not checked, unless the model forbids others.
 
     Raises
@@ -52,6 +53,8 @@ class SchemaValidator:
     """
 
     def __init__(self, model: Any) -> None:
+        if not isinstance(model, (type, Mapping)) and callable(getattr(model, "model", None)):
+            model = model.model()
         self._model = model
         self._checker = _checker_for(model)
 
