@@ -109,3 +109,14 @@ def test_a_member_that_went_and_came_back_is_added_whatever_happened_meanwhile()
                 other.domain["s"].discard(1)
                 other.domain["t"].discard(9)
         assert (set(engine.state.domain["s"]), set(engine.state.domain["t"])) == ({1, 2}, {9})
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [({"a": 1}, "mapping"), ([1], "list"), ({1}, "set"), ("text", "str")],
+)
+def test_what_cannot_be_added_to_is_named_as_the_program_knows_it(start: Any, what: str) -> None:
+    with TheusEngine({"domain": {"x": start}}) as engine:
+        with pytest.raises(TypeError, match=rf"cannot combine the {what} at 'domain\.x'"):
+            with engine.transaction() as tx:
+                tx.incr("domain.x", 1)

@@ -22,7 +22,7 @@ from theus._core.delta cimport OP_ADD, OP_CUT, OP_DISCARD, OP_INCR, OP_LIST, OP_
 from theus._core.fault cimport INSTALL_OUTSIDE_LOCK, planted
 from theus._core.footprint cimport Draft, Footprint
 from theus._core.guard cimport Guard
-from theus._core.guard_keys cimport commute
+from theus._core.guard_keys cimport commute, not_a_number
 from theus._core.log cimport FEW, DeltaLog, Read, ReadSet, deep_bytes, leaf_bytes
 from theus._core.node cimport Node, Tomb, is_tomb, u64
 from theus._core.path cimport format_path
@@ -264,10 +264,7 @@ cdef bint compute(Footprint tx) except -1:
                 old = before.value
             before = op
             if type(old) is not Tomb and type(old) not in NUMBERS:
-                raise TypeError(
-                    f"cannot combine {type(old).__name__} at {format_path(op.path)!r} with "
-                    f"{type(op.new).__name__}: not a number, date or text"
-                )
+                raise not_a_number(op.path, old, op.new, "not a number, date or text")
             op.value = commute(op.code, old, op.new, op.path)
             some = True
         else:

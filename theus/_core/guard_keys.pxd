@@ -25,4 +25,5 @@ cdef class KeyedGuard(Guard):
 
 cdef object plain_value(object value)
 cdef object commute(int code, object old, object amount, object path)
+cdef object not_a_number(object path, object old, object amount, str why)
 cdef object commute_all(Op op, old, path)

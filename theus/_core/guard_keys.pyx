@@ -397,7 +397,14 @@ cdef object commute(int code, object old, object amount, object path):
             return old + amount
         return max(old, amount) if code == OP_MAX else min(old, amount)
     except TypeError as error:
-        raise TypeError(
-            f"cannot combine {type(old).__name__} at {format_path(path)!r} with "
-            f"{type(amount).__name__}: {error}"
-        ) from None
+        raise not_a_number(path, old, amount, str(error)) from None
+
+
+cdef object not_a_number(object path, object old, object amount, str why):
+    """The TypeError of a commuting operation on something else."""
+    what = type(old).__name__
+    if is_node(<PyObject*>old):
+        what = ("mapping", "list", "set", "record")[(<Node>old).kind]
+    return TypeError(
+        f"cannot combine the {what} at {format_path(path)!r} with {type(amount).__name__}: {why}"
+    )

@@ -189,13 +189,34 @@ def zones_of(context: Any) -> dict[str, Any]:
     UnsupportedValueError
         The context or one of the two zones has no fields.
     ContextError
-        A zone is given in two spellings.
+        A zone is given in two spellings, or as the other one.
     """
     namespaces = NamespaceRegistry(context)
     zones: dict[str, Any] = {"domain": {}, "global": {}}
     for name, value in areas_of(context).items():
+        _refuse_exchanged(context, name, value)
         zones[name] = fields_of(value) if name in ZONES_MERGED or name in namespaces else value
     return zones
+
+
+def _refuse_exchanged(context: Any, name: str, value: Any) -> None:
+    """The domain given as the global part, or the other way round: an easy slip of positions."""
+    kinds = {
+        "global": (BaseDomainContext, BaseGlobalContext),
+        "domain": (BaseGlobalContext, BaseDomainContext),
+    }
+    wrong, right = kinds.get(name, (_Nobody, _Nobody))
+    if isinstance(value, wrong) and not isinstance(value, right):
+        whole = type(context).__name__
+        raise ContextError(
+            f"{whole} has a {type(value).__name__}, which is a {wrong.__name__}, as its part "
+            f"{name!r}. Name the parts: {whole}(domain=..., global_ctx=...).",
+            paths=(name,),
+        )
+
+
+class _Nobody(_Zone):
+    """The part of no context."""
 
 
 def areas_of(context: Any) -> dict[str, Any]:

@@ -328,3 +328,24 @@ def test_attrs_and_plain_objects_as_zones() -> None:
 
     assert zones_of({"domain": Plain()})["domain"] == {"a": 1}
     assert zones_of({"domain": Zone()})["domain"] == {"a": 1}
+
+
+def test_a_domain_in_the_place_of_the_global_part_is_refused() -> None:
+    @dataclass
+    class Shop(BaseDomainContext):
+        stock: int = 0
+
+    @dataclass
+    class Rates(BaseGlobalContext):
+        tax: int = 0
+
+    @dataclass
+    class System(BaseSystemContext):
+        global_ctx: Any = None
+        domain: Any = None
+
+    with pytest.raises(ContextError, match=r"Shop, which is a BaseDomainContext, as its part 'gl"):
+        zones_of(System(Shop(), Rates()))
+    with pytest.raises(ContextError, match="Name the parts"):
+        zones_of(System(domain=Rates()))
+    assert zones_of(System(Rates(), Shop()))["global"] == {"tax": 0}
