@@ -25,7 +25,6 @@ from theus._core.guard cimport Guard
 from theus._core.guard_keys cimport commute, not_a_number
 from theus._core.log cimport FEW, DeltaLog, Read, ReadSet, deep_bytes, leaf_bytes
 from theus._core.node cimport Node, Tomb, is_tomb, u64
-from theus._core.path cimport format_path
 from theus._core.plan cimport same_leaf
 from theus._core.signal cimport Outgoing
 from theus._core.store cimport Store

@@ -201,11 +201,11 @@ def zones_of(context: Any) -> dict[str, Any]:
 
 def _refuse_exchanged(context: Any, name: str, value: Any) -> None:
     """The domain given as the global part, or the other way round: an easy slip of positions."""
-    kinds = {
+    kinds: dict[str, tuple[type, type]] = {
         "global": (BaseDomainContext, BaseGlobalContext),
         "domain": (BaseGlobalContext, BaseDomainContext),
     }
-    wrong, right = kinds.get(name, (_Nobody, _Nobody))
+    wrong, right = kinds.get(name, (object, object))
     if isinstance(value, wrong) and not isinstance(value, right):
         whole = type(context).__name__
         raise ContextError(
@@ -213,10 +213,6 @@ def _refuse_exchanged(context: Any, name: str, value: Any) -> None:
             f"{name!r}. Name the parts: {whole}(domain=..., global_ctx=...).",
             paths=(name,),
         )
-
-
-class _Nobody(_Zone):
-    """The part of no context."""
 
 
 def areas_of(context: Any) -> dict[str, Any]:
