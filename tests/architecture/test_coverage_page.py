@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import chain
 
 import pytest
@@ -10,6 +12,11 @@ import pytest
 from tests.support.core_sources import binary_of
 from tests.support.documents import rows
 from tests.support.paths import CORE, PACKAGE, ROOT
+from theus import SignalHub, SignalReceiver, StateUpdate, TheusEngine, structures
+from theus._core import ConflictManager, SupervisorCore, SupervisorProxy
+from theus.audit import AuditRecipe, AuditSystem
+from theus.context import HeavyZoneAllocator
+from theus.workflow import WorkflowEngine
 
 IDS = [
     f"{letter}{number}"
@@ -29,7 +36,26 @@ IDS = [
     for number in range(1, count + 1)
 ]
 STATE = re.compile(r"done|(?:partial|planned), issue \d+")
-ROWS = {cells[0]: cells for cells in rows(ROOT / "docs" / "coverage.md")}
+TABLES = list(rows(ROOT / "docs" / "coverage.md"))
+SYSTEMS = [cells for cells in TABLES if len(cells) == 5]
+NAMES = [cells for cells in TABLES if len(cells) == 3]
+ROWS = {cells[0]: cells for cells in SYSTEMS}
+CLASSES = {
+    "TheusEngine": TheusEngine,
+    "Transaction": structures.Transaction,
+    "State": structures.State,
+    "ctx": structures.ProcessContext,
+    "ConflictManager": ConflictManager,
+    "SignalHub": SignalHub,
+    "SignalReceiver": SignalReceiver,
+    "AuditSystem": AuditSystem,
+    "AuditRecipe": AuditRecipe(),
+    "WorkflowEngine": WorkflowEngine,
+    "SupervisorProxy": SupervisorProxy,
+    "SupervisorCore": SupervisorCore,
+    "StateUpdate": StateUpdate(),
+    "HeavyZoneAllocator": HeavyZoneAllocator,
+}
 
 
 def named(cell):
@@ -45,8 +71,7 @@ def module_exists(name):
 
 
 def test_every_id_is_there_once_and_in_order():
-    table = list(rows(ROOT / "docs" / "coverage.md"))
-    assert [cells[0] for cells in table] == IDS
+    assert [cells[0] for cells in SYSTEMS] == IDS
 
 
 @pytest.mark.parametrize("key", IDS)
@@ -74,3 +99,25 @@ def test_tests_named_as_proof_have_tests():
             empty.append(name)
     assert not empty
     assert list(chain(files)), "the page names no test at all"
+
+
+@pytest.mark.parametrize("cells", NAMES, ids=lambda cells: "-".join(named("".join(cells[:2]))))
+def test_a_public_name_is_there_and_its_tests_use_it(cells):
+    (place,), (name,), tests = named(cells[0]), named(cells[1]), named(cells[2])
+    if "planned" in cells[2]:
+        found = find_spec(place)
+        assert found is None or not hasattr(import_module(place), name)
+        return
+    owner = CLASSES[place] if place in CLASSES else import_module(place)
+    assert hasattr(owner, name)
+    assert tests
+    for test in tests:
+        assert re.search(rf"\b{name}\b", (ROOT / test).read_text(encoding="utf-8")), test
+
+
+def test_no_public_name_is_listed_twice():
+    listed = {}
+    for cells in NAMES:
+        listed.setdefault(*named(cells[0]), set()).update(named(cells[1]))
+    assert len(listed) > 30
+    assert sum(len(names) for names in listed.values()) == len(NAMES)
