@@ -56,7 +56,7 @@ TABLE = (
     ),
     WhoMay(
         "ask for loggers by name",
-        allowed=("theus._logs", "theus.parallel.worker", "theus.parallel.relay"),
+        allowed=("theus._logs", "theus.parallel.relay"),
         uses=("logging.getLogger",),
     ),
 )

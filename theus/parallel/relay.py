@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any, final
 
-__all__ = ["RelayHandler", "deliver", "levels"]
+__all__ = ["RelayHandler", "deliver", "levels", "relay_logs"]
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -66,3 +66,10 @@ def levels() -> dict[str, int]:
         if isinstance(logger, logging.Logger) and logger.level:
             found[name] = logger.level
     return found
+
+
+def relay_logs(levels: dict[str, int], send: Callable[[bytes], None]) -> None:
+    """In a worker: set the levels of the parent, and hand every record to ``send``."""
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    logging.root.addHandler(RelayHandler(send))

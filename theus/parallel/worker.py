@@ -6,33 +6,28 @@ parent, which passes it on and keeps the end of it for the report of a crash.
 
 from __future__ import annotations
 
-import contextvars
 import faulthandler
 import gc
-import logging
 import os
 import pickle
 import select
 import signal
-import sys
 import threading
 import time
 from collections import deque
 from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from theus._logs import logger
-from theus.parallel.arrays import Borrower, Lend, blocks_viewed, forget_gone, seal
+from theus.parallel.answer import answer
+from theus.parallel.arrays import Borrower, blocks_viewed, forget_gone, seal
 from theus.parallel.channel import Inbox, Kind, Message, Outlet
 from theus.parallel.lifeline import die_with
-from theus.parallel.parcel import Job, Outcome, pack_outcome, unpack
-from theus.parallel.relay import RelayHandler
-from theus.parallel.run import run
-from theus.parallel.trace_context import restore
+from theus.parallel.relay import relay_logs
 
-__all__ = ["Setup", "find_variable", "main"]
+__all__ = ["Setup", "main"]
 
 _log = logger("parallel")
 _LARGE = 1 << 15
@@ -46,20 +41,6 @@ class Setup(NamedTuple):
     modules: tuple[str, ...]
     levels: dict[str, int]
     lends: bool = False  # whether the parent lends memory for large arrays
-
-
-def find_variable(place: str) -> contextvars.ContextVar[Any]:
-    """The context variable at ``module:name``.
-
-    Raises ImportError, AttributeError or TypeError where there is none.
-    """
-    module, _, path = place.partition(":")
-    found: Any = import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
-    if not isinstance(found, contextvars.ContextVar):
-        raise TypeError(f"{place} is {type(found).__name__}, not a ContextVar")
-    return found
 
 
 class _Link:
@@ -138,7 +119,7 @@ def main(channel: Connection, stderr: Connection, lifeline: Connection, setup: S
     faulthandler.enable(file=2)
     die_with(lifeline.fileno())
     link = _Link(channel.fileno(), setup.lends)
-    _relay_logs(link, setup.levels)
+    relay_logs(setup.levels, partial(link.send, Kind.LOG, 0))
     for module in setup.modules:
         _warm_up(module)
     link.send(Kind.READY, os.getpid())
@@ -147,12 +128,6 @@ def main(channel: Connection, stderr: Connection, lifeline: Connection, setup: S
             continue
     except (BrokenPipeError, ConnectionResetError):
         return  # the parent is gone, and nobody waits for the outcome
-
-
-def _relay_logs(link: _Link, levels: dict[str, int]) -> None:
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-    logging.root.addHandler(RelayHandler(partial(link.send, Kind.LOG, 0)))
 
 
 def _warm_up(module: str) -> None:
@@ -167,40 +142,7 @@ def _serve(link: _Link) -> bool:
     message = link.receive()
     if message is None or message.kind is not Kind.TASK:
         return False
-    link.answer(message.number, _answer(message.data, link.lend))
-    return True
-
-
-def _answer(data: bytes | bytearray, lend: Lend | None) -> bytes:
-    name = ""
-    try:
-        job = unpack(data)
-        name = job.name
-        if logging.root.level != job.log_level:
-            logging.root.setLevel(job.log_level)
-        outcome = contextvars.Context().run(_run, job)
-    except Exception as error:  # noqa: BLE001 - told to whoever waits for the task
-        outcome = Outcome(error=error)
-    _flush()
-    packed, held = pack_outcome(outcome, name, lend)
+    packed, held = answer(message.data, link.lend)
     seal(held)
-    return packed
-
-
-def _run(job: Job) -> Outcome:
-    for place, value in job.carried.items():
-        find_variable(place).set(value)
-    if job.trace is not None:
-        restore(job.trace)
-    return run(job.function, job.context, job.args, job.kwargs, job.limit)
-
-
-def _flush() -> None:
-    """Send on what the task wrote; a worker that is killed later must not keep it."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is not None:
-            try:
-                stream.flush()
-            except (OSError, ValueError):  # closed by the task, or nobody reads it
-                continue
+    link.answer(message.number, packed)
+    return True

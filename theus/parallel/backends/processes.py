@@ -16,20 +16,21 @@ from theus.errors import (
     NotTransferableError,
     ParallelError,
     PoolClosedError,
-    SettingsError,
     TaskTimeoutError,
 )
 from theus.parallel.admission import Admission
 from theus.parallel.backend import BackendEntry, Capabilities, PoolStats
+from theus.parallel.carried import Carried
 from theus.parallel.crew import Plan
 from theus.parallel.dispatcher import Dispatcher
 from theus.parallel.handle import Phase
 from theus.parallel.heap import Heap
 from theus.parallel.maps import Maps
+from theus.parallel.options import texts, wrong
 from theus.parallel.parcel import Parcel, pack
 from theus.parallel.relay import levels
 from theus.parallel.task import Task, as_parcel, check_limit, check_size
-from theus.parallel.worker import Setup, find_variable
+from theus.parallel.worker import Setup
 
 if TYPE_CHECKING:
     from theus.heavy.allocator import HeavyZoneAllocator
@@ -103,19 +104,19 @@ class ProcessPool(Maps, Closing):
         heap: Callable[[], HeavyZoneAllocator] | None = None,
     ) -> None:
         if method not in _METHODS:
-            raise _wrong("method", method, f"one of {', '.join(_METHODS)}")
+            raise wrong("method", method, f"one of {', '.join(_METHODS)}")
         if isinstance(spare, bool) or not isinstance(spare, int) or spare < 0:
-            raise _wrong("spare", spare, "a whole number of 0 or more")
+            raise wrong("spare", spare, "a whole number of 0 or more")
         for option, value in (("start_timeout", start_timeout), ("grace", grace)):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-                raise _wrong(option, value, "a number of seconds above 0")
+                raise wrong(option, value, "a number of seconds above 0")
         self._size = check_size(size)
         self._admission = Admission(max_pending)
-        self._carry = {place: _variable(place) for place in _texts("carry", carry)}
+        self._carried = Carried(carry)
         self._heap = Heap(heap)
         plan = Plan(
             multiprocessing.get_context(method),
-            Setup(_texts("modules", modules), levels(), lends=True),
+            Setup(texts("modules", modules), levels(), lends=True),
             self._size,
             spare,
             start_timeout,
@@ -182,7 +183,7 @@ class ProcessPool(Maps, Closing):
         dispatcher, admission = self._dispatcher, self._admission
         dispatcher.check_open()
         lend = self._heap.lease if wait else self._heap.lease_at_once
-        data, held = pack(parcel, limit, logging.root.level, self._carried(), lend)
+        data, held = pack(parcel, limit, logging.root.level, self._carried.values(), lend)
         try:
             admission.enter(wait, beyond=dispatcher.is_own_thread())
         except PoolClosedError:
@@ -273,29 +274,6 @@ class ProcessPool(Maps, Closing):
             raise ParallelError(
                 "this pool belongs to another process (it was made before a fork); make one here"
             )
-
-    def _carried(self) -> dict[str, Any]:
-        absent = object()
-        values = {place: variable.get(absent) for place, variable in self._carry.items()}
-        return {place: value for place, value in values.items() if value is not absent}
-
-
-def _wrong(option: str, value: object, wanted: str) -> SettingsError:
-    return SettingsError(f"`{option}` is {wanted}, not {value!r}", option=option, value=value)
-
-
-def _texts(option: str, values: Iterable[str]) -> tuple[str, ...]:
-    items = () if isinstance(values, (str, bytes)) else tuple(values)
-    if isinstance(values, (str, bytes)) or not all(isinstance(item, str) for item in items):
-        raise _wrong(option, values, "a list of texts")
-    return items
-
-
-def _variable(place: str) -> Any:
-    try:
-        return find_variable(place)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise _wrong("carry", place, 'a place of a ContextVar, "module:NAME"') from error
 
 
 BACKEND = BackendEntry(ProcessPool, shares_memory=True)
