@@ -45,6 +45,10 @@ class Dispatcher:
         self._pool: PoolBackend | None = None
         self._closed = False
         self.tracer: Tracer | None = None
+        if settings.pool is not None:
+            from theus.parallel.backend import usable_backend
+
+            usable_backend(settings.pool_name)
 
     def pool(self) -> PoolBackend:
         """The pool, started on first use."""
@@ -55,7 +59,7 @@ class Dispatcher:
                 from theus.parallel import make_pool
 
                 self._pool = make_pool(
-                    self._settings.pool or "processes",
+                    self._settings.pool_name,
                     heap=self._heap,
                     size=self._settings.pool_size,
                 )

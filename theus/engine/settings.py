@@ -57,8 +57,11 @@ class Settings:
         Keep in the log what each commit had read (`why`, and the reads of `blame`).
     meta_capacity:
         How many entries the meta log keeps.
-    pool, pool_size, use_processes:
-        Where parallel processes run and how many workers there are (None: one per core).
+    pool, pool_size:
+        Where parallel processes run (None: "processes") and how many workers there are (None: one
+        per core).
+    use_processes:
+        "processes" is meant where `pool` is "auto".
     max_loops, flux_debug:
         Limit of operations of a workflow; whether its steps are logged.
     heap_mb, registry_dir, spill_dir:
@@ -107,6 +110,13 @@ class Settings:
     def strict_mode(self) -> bool:
         """Whether contracts are enforced."""
         return self.contracts == "enforce"
+
+    @property
+    def pool_name(self) -> str:
+        """The backend of the worker pool."""
+        if self.pool is None or (self.pool == "auto" and self.use_processes):
+            return "processes"
+        return self.pool
 
     def _one_of(self, name: str, choices: tuple[str, ...]) -> None:
         value = getattr(self, name)

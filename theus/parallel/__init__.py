@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         make_pool,
     )
     from theus.parallel.backends.inline import InlinePool
+    from theus.parallel.backends.interpreters import InterpreterPool
     from theus.parallel.backends.processes import ProcessPool
     from theus.parallel.backends.threads import ThreadPool
     from theus.parallel.context import ParallelContext
@@ -32,6 +33,7 @@ __all__ = [
     "BackendEntry",
     "Capabilities",
     "InlinePool",
+    "InterpreterPool",
     "Outcome",
     "ParallelContext",
     "Parcel",
@@ -51,6 +53,7 @@ __getattr__, __dir__ = lazy(
         "BackendEntry": "theus.parallel.backend",
         "Capabilities": "theus.parallel.backend",
         "InlinePool": "theus.parallel.backends.inline",
+        "InterpreterPool": "theus.parallel.backends.interpreters",
         "Outcome": "theus.parallel.parcel",
         "ParallelContext": "theus.parallel.context",
         "Parcel": "theus.parallel.parcel",

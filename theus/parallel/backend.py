@@ -22,6 +22,7 @@ __all__ = [
     "PoolStats",
     "available_backends",
     "make_pool",
+    "usable_backend",
 ]
 
 
@@ -170,6 +171,15 @@ _shelf: Shelf[BackendEntry] = Shelf(
 )
 
 
+def usable_backend(name: str) -> BackendEntry:
+    """The entry of a backend. Raises UnknownEntryError, or ParallelError as `make_pool` does."""
+    entry = _shelf[name]
+    problem = entry.problem()
+    if problem is not None:
+        raise ParallelError(f"Cannot use the pool backend {name!r}: {problem}", backend=name)
+    return entry
+
+
 def make_pool(
     name: str = "processes", *, heap: Callable[[], Any] | None = None, **options: Any
 ) -> PoolBackend:
@@ -186,10 +196,7 @@ def make_pool(
     SettingsError
         An option has a wrong value.
     """
-    entry = _shelf[name]
-    problem = entry.problem()
-    if problem is not None:
-        raise ParallelError(f"Cannot use the pool backend {name!r}: {problem}", backend=name)
+    entry = usable_backend(name)
     if entry.shares_memory:
         options["heap"] = heap
     return entry.make(**options)

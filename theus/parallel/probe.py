@@ -1,43 +1,50 @@
-"""Whether this Python can run tasks in sub-interpreters: asked of the interpreter, not guessed.
+"""Whether tasks can run in sub-interpreters: asked of an interpreter, not guessed.
 
-The probe makes one, loads in it what a worker needs, and closes it.
+The probe makes one, loads in it what a worker or a task needs, and closes it.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
+from functools import cache
 from typing import TYPE_CHECKING
 
-__all__ = ["INTERPRETERS_SUPPORTED", "interpreters_problem", "interpreters_supported"]
+from theus._logs import logger
+from theus.errors import ParallelError
+from theus.parallel.interpreter import SubInterpreter
+from theus.parallel.parcel import Parcel, pack, unpack_outcome
+
+__all__ = [
+    "INTERPRETERS_SUPPORTED",
+    "interpreters_problem",
+    "interpreters_supported",
+    "loading_problem",
+]
 
 if TYPE_CHECKING:
     INTERPRETERS_SUPPORTED: bool
 
-from theus._logs import logger
-
 _log = logger("parallel")
-_NEEDED = ("pickle", "theus.parallel.run")
 
 
+@cache
 def interpreters_problem() -> str | None:
-    """Why tasks cannot run in sub-interpreters here; None where they can."""
+    """Why tasks cannot run in sub-interpreters here; None where they can. Found out once."""
     try:
-        interpreters = import_module("concurrent.interpreters")
+        problem = _probe("pickle")
     except ImportError as missing:
         return f"this Python has no concurrent.interpreters ({missing})"
-    try:
-        made = interpreters.create()
-    except (RuntimeError, OSError) as refused:
-        return f"no sub-interpreter can be made: {refused}"
-    try:
-        for name in _NEEDED:
-            try:
-                made.exec(f"import {name}")
-            except interpreters.ExecutionFailed as failed:
-                return f"{name} cannot be loaded in a sub-interpreter: {failed}"
-    finally:
-        made.close()
-    return None
+    except ParallelError as refused:
+        return str(refused)
+    return problem
+
+
+@cache
+def loading_problem(module: str) -> str | None:
+    """Why a module cannot be imported in a sub-interpreter; None where it can. Found out once.
+
+    Raises ParallelError where the module brings the interpreter down, or there is none.
+    """
+    return _probe(module)
 
 
 def interpreters_supported() -> bool:
@@ -46,6 +53,20 @@ def interpreters_supported() -> bool:
     if problem is not None:
         _log.info("sub-interpreters are not used: %s", problem)
     return problem is None
+
+
+def _probe(module: str) -> str | None:
+    from theus.parallel.inside import problem_of
+
+    made = SubInterpreter({})
+    try:
+        data, _ = pack(Parcel(problem_of, (module,)), None, 0, {})
+        outcome = unpack_outcome(made.call(data), "probe", 0)
+    finally:
+        made.close()
+    if outcome.error is not None:
+        return str(outcome.error)
+    return outcome.value  # type: ignore[no-any-return]
 
 
 def __getattr__(name: str) -> bool:

@@ -8,8 +8,19 @@ from collections.abc import Iterator
 import pytest
 
 from theus.parallel import make_pool
+from theus.parallel.probe import interpreters_problem
 
-BACKENDS = ("processes", "threads", "inline")
+PROBLEM = interpreters_problem()
+INTERPRETERS = pytest.mark.skipif(PROBLEM is not None, reason=f"no interpreters: {PROBLEM}")
+BACKENDS = (
+    "auto",
+    "inline",
+    pytest.param("interpreters", marks=INTERPRETERS),
+    "processes",
+    "threads",
+)
+QUEUED = tuple(name for name in BACKENDS if name != "inline")
+"""Those whose tasks wait for a worker."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,4 +45,11 @@ def any_pool(request):
 def processes():
     """A pool of two worker processes."""
     with make_pool("processes", size=2, spare=0) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def interpreters():
+    """A pool of two sub-interpreters."""
+    with make_pool("interpreters", size=2) as pool:
         yield pool

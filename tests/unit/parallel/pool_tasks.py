@@ -105,6 +105,13 @@ def _refuse_to_load():
     raise LookupError("will not be loaded")
 
 
+class EndsItsReader:
+    """Its pickle ends the program that loads it."""
+
+    def __reduce__(self):
+        return sys.exit, (4,)
+
+
 def return_unloadable():
     return Unloadable()
 

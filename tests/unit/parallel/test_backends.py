@@ -11,6 +11,7 @@ from concurrent.futures import Future, as_completed
 import pytest
 
 from tests.unit.parallel import pool_tasks as tasks
+from tests.unit.parallel.conftest import BACKENDS, PROBLEM, QUEUED
 from theus._shelf import Shelf
 from theus.errors import (
     ContractViolationError,
@@ -192,7 +193,7 @@ def test_counts_add_up(any_pool):
     assert stats.size == 2
 
 
-@pytest.mark.parametrize("name", backend.available_backends())
+@pytest.mark.parametrize("name", BACKENDS)
 @pytest.mark.parametrize("option", ["size", "max_pending"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, "2", True])
 def test_sizes_are_positive_numbers(name, option, value):
@@ -200,7 +201,7 @@ def test_sizes_are_positive_numbers(name, option, value):
         make_pool(name, **{option: value})
 
 
-@pytest.mark.parametrize("name", backend.available_backends())
+@pytest.mark.parametrize("name", BACKENDS)
 def test_a_closed_pool_takes_nothing(name):
     pool = make_pool(name, size=1)
     assert pool.submit(tasks.add, 2).result(WAIT) == 2
@@ -213,7 +214,7 @@ def test_a_closed_pool_takes_nothing(name):
     assert pool.when_free().result(WAIT) is None
 
 
-@pytest.mark.parametrize("name", backend.available_backends())
+@pytest.mark.parametrize("name", BACKENDS)
 def test_a_pool_that_never_started_can_be_closed(name):
     pool = make_pool(name, size=1)
     pool.shutdown()
@@ -221,7 +222,7 @@ def test_a_pool_that_never_started_can_be_closed(name):
         pool.submit(tasks.nothing)
 
 
-@pytest.mark.parametrize("name", ["processes", "threads"])
+@pytest.mark.parametrize("name", QUEUED)
 def test_the_number_of_unfinished_tasks_is_bounded(name, tmp_path):
     gate = tmp_path / "gate"
     with make_pool(name, size=1, max_pending=2) as pool:
@@ -248,7 +249,7 @@ def test_the_number_of_unfinished_tasks_is_bounded(name, tmp_path):
         assert [future.result(WAIT) for future in futures] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("name", ["processes", "threads"])
+@pytest.mark.parametrize("name", QUEUED)
 def test_a_cancelled_task_frees_its_place_and_never_runs(name, tmp_path):
     gate, ran = tmp_path / "gate", tmp_path / "ran"
     with make_pool(name, size=1, max_pending=2) as pool:
@@ -262,7 +263,7 @@ def test_a_cancelled_task_frees_its_place_and_never_runs(name, tmp_path):
     assert not ran.exists()
 
 
-@pytest.mark.parametrize("name", ["processes", "threads"])
+@pytest.mark.parametrize("name", QUEUED)
 def test_cancelled_tasks_do_not_pile_up(name, tmp_path):
     gate = tmp_path / "gate"
     with make_pool(name, size=1, max_pending=2) as pool:
@@ -280,7 +281,7 @@ def test_cancelled_tasks_do_not_pile_up(name, tmp_path):
         assert (first.result(WAIT), last.result(WAIT)) == (None, 3)
 
 
-@pytest.mark.parametrize("name", ["processes", "threads"])
+@pytest.mark.parametrize("name", QUEUED)
 def test_a_callback_may_submit_more_than_there_is_room_for(name):
     with make_pool(name, size=1, max_pending=1) as pool:
         made = Future()
@@ -317,7 +318,7 @@ def test_a_thread_over_its_limit_goes_on_and_its_result_is_dropped(tmp_path):
         assert pool.stats().finished == 2
 
 
-@pytest.mark.parametrize("name", ["processes", "threads"])
+@pytest.mark.parametrize("name", QUEUED)
 def test_shutdown_finishes_what_was_submitted(name):
     pool = make_pool(name, size=2)
     futures = [pool.submit(tasks.double, number) for number in range(50)]
@@ -325,7 +326,7 @@ def test_shutdown_finishes_what_was_submitted(name):
     assert [future.result(0) for future in futures] == [2 * number for number in range(50)]
 
 
-@pytest.mark.parametrize("name", ["processes", "threads"])
+@pytest.mark.parametrize("name", QUEUED)
 @pytest.mark.parametrize("how", [{"wait": False}, {"timeout": 0.05}])
 def test_shutdown_without_patience_cancels_and_stops(name, how, tmp_path):
     gate, mark = tmp_path / "gate", tmp_path / "mark"
@@ -343,7 +344,7 @@ def test_shutdown_without_patience_cancels_and_stops(name, how, tmp_path):
         gate.touch()
 
 
-@pytest.mark.parametrize("name", ["processes", "threads"])
+@pytest.mark.parametrize("name", QUEUED)
 def test_who_waits_for_a_place_is_told_of_the_shutdown(name, tmp_path):
     gate = tmp_path / "gate"
     pool = make_pool(name, size=1, max_pending=1)
@@ -366,7 +367,7 @@ def test_who_waits_for_a_place_is_told_of_the_shutdown(name, tmp_path):
     assert len(told) == 1
 
 
-@pytest.mark.parametrize("name", backend.available_backends())
+@pytest.mark.parametrize("name", BACKENDS)
 def test_a_callback_may_shut_the_pool_down(name):
     pool = make_pool(name, size=1)
     done = threading.Event()
@@ -417,4 +418,10 @@ def test_one_file_is_one_backend(tmp_path, monkeypatch):
 
 
 def test_the_backends_there_are():
-    assert backend.available_backends() == {"inline": None, "processes": None, "threads": None}
+    assert backend.available_backends() == {
+        "auto": None,
+        "inline": None,
+        "interpreters": PROBLEM,
+        "processes": None,
+        "threads": None,
+    }

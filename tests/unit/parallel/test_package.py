@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import pickle
 import signal
@@ -45,31 +44,30 @@ def test_interpreters_are_probed_and_the_reason_is_logged(caplog):
     with caplog.at_level(logging.INFO, logger="theus.parallel"):
         supported = probe.interpreters_supported()
     assert supported is theus.parallel.INTERPRETERS_SUPPORTED
-    if importlib.util.find_spec("concurrent.interpreters") is None:
-        assert not supported
-        assert "has no concurrent.interpreters" in caplog.text
+    assert supported is (probe.interpreters_problem() is None)
+    assert supported or f"not used: {probe.interpreters_problem()}" in caplog.text
 
 
-class Refused(Exception):
-    pass
+class RefusedError(Exception):
+    def __init__(self):
+        super().__init__("not here")
+        self.excinfo = types.SimpleNamespace(type=ImportError, msg="not here")
 
 
 @pytest.mark.parametrize(
-    ("create", "loads", "problem"),
+    ("create", "problem"),
     [
-        (True, True, None),
-        (False, True, "no sub-interpreter can be made: none left"),
-        (True, False, "pickle cannot be loaded in a sub-interpreter: not here"),
+        (False, "no sub-interpreter can be made: none left"),
+        (True, "a sub-interpreter failed with ImportError: not here"),
     ],
 )
-def test_the_probe_asks_the_interpreter(monkeypatch, create, loads, problem):
-    """The module of later Pythons, in each of its moods."""
+def test_the_probe_asks_the_interpreter(monkeypatch, create, problem):
+    """The module of later Pythons, in two of its moods."""
     closed = []
 
     class Interpreter:
         def exec(self, code):
-            if not loads:
-                raise Refused("not here")
+            raise RefusedError
 
         def close(self):
             closed.append(self)
@@ -80,10 +78,24 @@ def test_the_probe_asks_the_interpreter(monkeypatch, create, loads, problem):
         return Interpreter()
 
     module = types.ModuleType("concurrent.interpreters")
-    module.create, module.ExecutionFailed = make, Refused
+    module.create, module.ExecutionFailed, module.InterpreterError = make, RefusedError, OSError
     monkeypatch.setitem(sys.modules, "concurrent.interpreters", module)
-    assert probe.interpreters_problem() == problem
+    probe.interpreters_problem.cache_clear()
+    try:
+        assert probe.interpreters_problem() == problem
+    finally:
+        probe.interpreters_problem.cache_clear()
     assert len(closed) == create
+
+
+def test_without_a_module_that_makes_interpreters_the_reason_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "concurrent.interpreters", None)
+    monkeypatch.setitem(sys.modules, "_interpreters", None)
+    probe.interpreters_problem.cache_clear()
+    try:
+        assert "has no concurrent.interpreters" in (probe.interpreters_problem() or "")
+    finally:
+        probe.interpreters_problem.cache_clear()
 
 
 # --- references

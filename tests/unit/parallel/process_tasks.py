@@ -1,0 +1,37 @@
+"""Processes that tests run in workers of every kind; nothing here needs the compiled core."""
+
+from __future__ import annotations
+
+import logging
+
+from theus.contracts import process
+
+CALLS: list[str] = []
+
+
+@process(inputs=["domain.rows"], outputs=["domain.total"], parallel=True)
+def add_up(ctx, factor):
+    ctx.log.info("adding %d rows", len(ctx.domain.rows))
+    return factor * sum(ctx.domain.rows)
+
+
+@process(inputs=["heavy.grid"], outputs=["domain.total"], parallel=True)
+def add_grid(ctx):
+    CALLS.append("began")
+    return float(ctx.heavy["grid"].sum())
+
+
+def count_calls(name):
+    CALLS.append(name)
+    return len(CALLS)
+
+
+def with_numpy(value):
+    import numpy as np
+
+    return np.ones(value)
+
+
+def log_and_count(text):
+    logging.getLogger("tests.inside").warning(text)
+    return len(text)
