@@ -42,7 +42,6 @@ SURFACE = {
 }
 
 PENDING = {
-    "theus.parallel InterpreterPool": 4,
     "theus.schema_gen generate_schema_from_file": 6,
     "theus.schema_gen generate_code_from_schema": 6,
     "theus.linter POPLinter": 6,
