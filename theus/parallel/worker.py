@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from theus._logs import logger
 from theus.parallel.answer import answer
-from theus.parallel.arrays import Borrower, blocks_viewed, forget_gone, seal
+from theus.parallel.arrays import Borrower, Lend, blocks_viewed, forget_gone, seal
 from theus.parallel.channel import Inbox, Kind, Message, Outlet
 from theus.parallel.lifeline import die_with
 from theus.parallel.relay import relay_logs
@@ -142,7 +142,12 @@ def _serve(link: _Link) -> bool:
     message = link.receive()
     if message is None or message.kind is not Kind.TASK:
         return False
-    packed, held = answer(message.data, link.lend)
-    seal(held)
-    link.answer(message.number, packed)
+    link.answer(message.number, _answer(message.data, link.lend))
     return True
+
+
+def _answer(data: bytes | bytearray, lend: Lend | None) -> bytes:
+    """A function of its own, so that no array of the task is held when this has returned."""
+    packed, held = answer(data, lend)
+    seal(held)
+    return packed
