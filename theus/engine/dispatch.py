@@ -16,7 +16,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from theus._core.context import transaction_of
-from theus._core.pattern import is_exact, pattern_keys
+from theus._core.pattern import pattern_keys
+from theus.engine.replay import replay
 from theus.errors import EngineClosedError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from theus.engine.settings import Settings
     from theus.engine.tracing import Tracer
     from theus.heavy.allocator import HeavyZoneAllocator
+    from theus.heavy.lease import WriteLease
     from theus.parallel import Outcome, PoolBackend
 
 __all__ = ["Dispatcher"]
@@ -70,6 +72,9 @@ class Dispatcher:
     def started(self) -> PoolBackend | None:
         """The pool, if it was started and not ended."""
         return self._pool
+
+    def _lend(self, shape: Any, dtype: Any, key: str) -> WriteLease:
+        return self._heap().lease(shape, dtype, key=key)
 
     def close(self) -> None:
         """End the workers."""
@@ -128,7 +133,8 @@ class Dispatcher:
 
         tracer = self.tracer
         trace = None if tracer is None else tracer.carried()
-        parcel = Parcel(func, args, kwargs, _context(ctx, contract), ctx.process, trace)
+        context = _context(ctx, contract, self._lend)
+        parcel = Parcel(func, args, kwargs, context, ctx.process, trace)
         return self.pool().submit(parcel)
 
 
@@ -136,7 +142,7 @@ def _ignore(outcome: Outcome) -> None:
     """Nobody wants to know."""
 
 
-def _context(ctx: ProcessContext, contract: ProcessContract) -> Any:
+def _context(ctx: ProcessContext, contract: ProcessContract, lend: Any) -> Any:
     """The picklable context of a worker: plain values of what the contract lets it read."""
     from theus.contracts.model import SemanticType
     from theus.parallel import ParallelContext
@@ -147,7 +153,7 @@ def _context(ctx: ProcessContext, contract: ProcessContract) -> Any:
     if contract.limited:
         wanted = (
             *contract.inputs,
-            *(path for path in contract.outputs if not pure and is_exact(path)),
+            *(path for path in contract.outputs if not pure),
         )
         for pattern in wanted:
             _collect(ctx, _literal(pattern), areas)
@@ -162,6 +168,9 @@ def _context(ctx: ProcessContext, contract: ProcessContract) -> Any:
         version=ctx.version,
         process=ctx.process,
         declared=patterns if contract.limited else None,
+        outputs=contract.outputs,
+        writes=not pure,
+        lend=lend,
         signals=not pure,
         areas=areas,
     )
@@ -180,8 +189,10 @@ def _literal(pattern: str) -> tuple[Any, ...]:
 def _collect(ctx: ProcessContext, path: tuple[Any, ...], areas: dict[str, dict[str, Any]]) -> None:
     if not path or path[0] in ("signal", "meta"):
         return
-    value = transaction_of(ctx).resulting(path, _MISSING, count=True)  # type: ignore[union-attr]
+    tx = transaction_of(ctx)
+    value = tx.resulting(path, _MISSING, count=True)  # type: ignore[union-attr]
     if value is _MISSING:
+        _collect_parents(tx, path, areas)
         return
     if len(path) == 1:
         areas.setdefault(path[0], {}).update(value)
@@ -192,8 +203,19 @@ def _collect(ctx: ProcessContext, path: tuple[Any, ...], areas: dict[str, dict[s
     target[path[-1]] = value
 
 
+def _collect_parents(tx: Any, path: tuple[Any, ...], areas: dict[str, dict[str, Any]]) -> None:
+    """What is not there can be written where the mappings above it are: those go along empty."""
+    target: dict[Any, Any] = areas
+    for end in range(1, len(path)):
+        if not isinstance(tx.resulting(path[:end], None, count=True), Mapping):
+            return
+        target = target.setdefault(path[end - 1], {})
+
+
 def _take(ctx: ProcessContext, outcome: Outcome) -> Any:
-    """What the worker queued joins the transaction; the value goes on to the outputs."""
+    """What the worker wrote and queued joins the transaction; the value goes on to the outputs."""
+    if outcome.changes is not None:
+        replay(ctx, outcome.changes)
     for message in outcome.outbox:
         ctx.outbox.add(message)
     for topic, payload in outcome.signals:

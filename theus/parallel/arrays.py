@@ -28,6 +28,8 @@ __all__ = [
     "blocks_viewed",
     "dumps",
     "forget_gone",
+    "lease",
+    "lend_by",
     "seal",
 ]
 
@@ -75,6 +77,29 @@ def blocks_viewed() -> list[tuple[str, int, int]]:
     """Blocks of others that this process still has views of, after its message was read."""
     module = sys.modules.get("theus.heavy.blocks")
     return [] if module is None else module.views_alive()
+
+
+_lender: Callable[..., WriteLease] | None = None
+
+
+def lend_by(lender: Callable[..., WriteLease]) -> None:
+    """Say where processes of this worker get memory for arrays."""
+    global _lender
+    _lender = lender
+
+
+def lease(shape: Any, dtype: Any, key: str) -> WriteLease:
+    """Memory for an array that a process in a worker writes.
+
+    Raises HeavyZoneFullError, and HeavyZoneError where there is no parent to lend it.
+    """
+    if _lender is None:
+        raise HeavyZoneError(
+            f"there is no memory for heavy array {key!r} here: this is no worker process. Return "
+            "an array, or assign one to the key",
+            key=key,
+        )
+    return _lender(shape, dtype, key)
 
 
 def forget_gone() -> None:

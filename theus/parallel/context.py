@@ -1,22 +1,29 @@
 """ParallelContext: what a process that runs in a worker is given as `ctx`.
 
 It carries plain values of the declared inputs and the passports of heavy arrays, and
-collects what the process wants to send. Nothing it does reaches the state: the parent
-commits what comes back.
+collects what the process writes and wants to send. Nothing it does reaches the state: the
+parent commits what comes back.
 """
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, final
 
 from theus._logs import logger
 from theus.errors import ContextError
-from theus.parallel.views import MappingView, Reach
+from theus.parallel.changes import Changes, find_changes
+from theus.parallel.commuting import Commuting
+from theus.parallel.heavy_view import HeavyView
+from theus.parallel.scope import Scope
+from theus.parallel.views import MappingView
 
 if TYPE_CHECKING:
     import logging
+
+    from theus.heavy.lease import WriteLease
 
 __all__ = ["OutboxCollector", "ParallelContext", "SignalCollector"]
 
@@ -71,8 +78,8 @@ class SignalCollector:
 
 
 @final
-class ParallelContext:
-    """The context of a process in a worker; picklable, read-only, detached from the state.
+class ParallelContext(Commuting):
+    """The context of a process in a worker; picklable, detached from the state.
 
     Parameters
     ----------
@@ -89,6 +96,13 @@ class ParallelContext:
         The patterns it may read, so that reading another path is the same
         `ContractViolationError` as in the parent; None: it is not limited, and a missing name
         is a `KeyError` or `AttributeError`.
+    outputs:
+        The patterns it may write, where ``declared`` limits it.
+    writes:
+        Whether it may write in place. What it wrote is in `changes`, and the parent does it again.
+    lend:
+        Where memory for new heavy arrays comes from, as long as the context does not travel; a
+        worker asks its parent.
     signals:
         False for a PURE process: `ctx.signal` does not exist.
     areas:
@@ -98,9 +112,13 @@ class ParallelContext:
     """
 
     __slots__ = (
+        "_commuted",
         "_deadline",
         "_facts",
         "_heavy",
+        "_lend",
+        "_once",
+        "_scope",
         "_views",
         "local",
         "outbox",
@@ -118,14 +136,20 @@ class ParallelContext:
         declared: Iterable[str] | None = None,
         signals: bool = True,
         areas: Mapping[str, Mapping[str, Any]] | None = None,
+        outputs: Iterable[str] = (),
+        writes: bool = False,
+        lend: Callable[[Any, Any, str], WriteLease] | None = None,
     ) -> None:
-        reach = None if declared is None else Reach(process, tuple(declared))
-        values = {"domain": domain or {}, "global": global_ or {}, **(areas or {})}
-        self._facts = (values, dict(heavy or {}), version, process, reach, signals)
-        self._views = {
-            name: MappingView(_unwrapped(area), (name,), reach) for name, area in values.items()
-        }
-        self._heavy: MappingView | None = None
+        self._lend = lend
+        limits = None if declared is None else tuple(declared)
+        self._scope = scope = Scope(process, limits, tuple(outputs), writes=writes)
+        named = {"domain": domain or {}, "global": global_ or {}, **(areas or {})}
+        values = {name: _unwrapped(area) for name, area in named.items()}
+        self._facts = (values, dict(heavy or {}), version, process, signals)
+        self._views = {name: MappingView(area, (name,), scope) for name, area in values.items()}
+        self._commuted: list[tuple[str, Any, Any]] = []
+        self._once = False
+        self._heavy: HeavyView | None = None
         self._deadline: float | None = None
         self.local: dict[str, Any] = {}
         self.outbox = OutboxCollector()
@@ -146,26 +170,23 @@ class ParallelContext:
     global_ctx = global_
 
     @property
-    def heavy(self) -> MappingView:
-        """Heavy inputs: arrays over shared memory, read-only, not copied."""
+    def heavy(self) -> HeavyView:
+        """Arrays over shared memory, not copied; `out` and `writable` give new ones."""
         if self._heavy is None:
-            _, entries, _, _, reach, _ = self._facts
-            if entries:
-                from theus.heavy import HeavyZoneWrapper  # numpy, only where there are arrays
-
-                entries = HeavyZoneWrapper(entries, readonly=True)  # type: ignore[assignment]
-            self._heavy = MappingView(entries, ("heavy",), reach)
+            self._heavy = HeavyView(self._facts[1], self._scope, self._lend)
         return self._heavy
 
     @property
     def version(self) -> int:
         """The version of the state the inputs were read from."""
-        return self._facts[2]
+        version: int = self._facts[2]
+        return version
 
     @property
     def process(self) -> str:
         """The name of the process."""
-        return self._facts[3]
+        process: str = self._facts[3]
+        return process
 
     @property
     def log(self) -> logging.Logger:
@@ -186,35 +207,55 @@ class ParallelContext:
         return found
 
     def __repr__(self) -> str:
-        _, heavy, version, process, _, _ = self._facts
+        _, heavy, version, process, _ = self._facts
         areas = ", ".join(f"{name}: {len(view)}" for name, view in self._views.items())
         name = f"of {process} " if process else ""
         return f"<ParallelContext {name}at version {version}; {areas}, heavy: {len(heavy)}>"
 
     def __reduce__(self) -> Any:
-        return _rebuild, self._state()
+        return _unpickled, self._state()
 
     def fresh(self, limit: float | None = None) -> ParallelContext:
         """A context of the same inputs for one more call, which may take ``limit`` seconds.
 
-        O(number of areas); nothing is copied.
+        Where it may write, the values are copied, unless this context has travelled.
         """
-        made = _rebuild(*self._state())
+        values, *others = self._state()
+        if self._scope.writes and not self._once:  # each call changes values of its own
+            values = copy.deepcopy(values)
+        made = _rebuild(values, *others)
+        made._lend = self._lend
         made._deadline = None if limit is None else time.monotonic() + limit
         return made
 
     def messages(self) -> tuple[tuple[Any, ...], tuple[tuple[str, Any], ...]]:
         """What was queued so far: outbox messages and (topic, payload) of signals."""
-        _, _, _, _, _, signals = self._facts
-        return tuple(self.outbox), tuple(self.signal) if signals else ()
+        return tuple(self.outbox), tuple(self.signal) if self._facts[4] else ()
+
+    def changes(self) -> Changes | None:
+        """What was written so far; None for nothing."""
+        state = find_changes(self._facts[0], self._scope)
+        heavy, freed = ((), ()) if self._heavy is None else self._heavy.changes()
+        if not (state or heavy or freed or self._commuted):
+            return None
+        return Changes(tuple(self._commuted), state, heavy, freed)
 
     def _state(self) -> tuple[Any, ...]:
-        values, heavy, version, process, reach, signals = self._facts
-        return values, heavy, version, process, reach.declared if reach else None, signals
+        values, heavy, version, process, signals = self._facts
+        scope = self._scope
+        rights = (scope.declared, scope.outputs, scope.writes)
+        return values, heavy, version, process, signals, *rights
 
 
 def _unwrapped(area: Mapping[str, Any]) -> Mapping[str, Any]:
     return area._data if isinstance(area, MappingView) else area
+
+
+def _unpickled(*state: Any) -> ParallelContext:
+    """A context that has travelled; it is for one call, which may have its values."""
+    made = _rebuild(*state)
+    made._once = True
+    return made
 
 
 def _rebuild(
@@ -222,8 +263,10 @@ def _rebuild(
     heavy: dict[str, Any],
     version: int,
     process: str,
-    declared: tuple[str, ...] | None,
     signals: bool,
+    declared: tuple[str, ...] | None,
+    outputs: tuple[str, ...],
+    writes: bool,
 ) -> ParallelContext:
     areas = {name: area for name, area in values.items() if name not in ("domain", "global")}
     return ParallelContext(
@@ -235,4 +278,6 @@ def _rebuild(
         declared=declared,
         signals=signals,
         areas=areas,
+        outputs=outputs,
+        writes=writes,
     )

@@ -13,9 +13,11 @@ from typing import Any, NamedTuple, NoReturn
 
 from theus.errors import HeavyZoneFullError, NotTransferableError, TheusError
 from theus.parallel.arrays import PROTOCOL, Lend, dumps
+from theus.parallel.changes import Change, Changes
 from theus.parallel.context import ParallelContext
 from theus.parallel.reference import FunctionRef, reference, resolve, task_name
 from theus.parallel.remote import Failure, failure, revive
+from theus.parallel.scope import text_of
 
 __all__ = ["Job", "Outcome", "Parcel", "pack", "pack_outcome", "unpack", "unpack_outcome"]
 
@@ -57,8 +59,9 @@ class Parcel:
 class Outcome:
     """What a parcel came to: the value, and what the process queued while it ran.
 
-    ``seconds`` is the time the call took, ``worker`` the process that made it. ``error`` is
-    what it raised, and None for one that can be read from a future, which raises it instead.
+    ``changes`` is what it wrote in place. ``seconds`` is the time the call took, ``worker``
+    the process that made it. ``error`` is what it raised, and None for one that can be read
+    from a future, which raises it instead.
     """
 
     value: Any = None
@@ -67,6 +70,7 @@ class Outcome:
     error: BaseException | None = None
     seconds: float = 0.0
     worker: int = 0
+    changes: Changes | None = None
 
 
 class Job(NamedTuple):
@@ -198,15 +202,23 @@ def pack_outcome(outcome: Outcome, task: str, lend: Lend | None = None) -> tuple
     """
     if outcome.error is None:
         try:
-            return dumps(
-                (outcome.value, outcome.outbox, outcome.signals, None, outcome.seconds), lend
-            )
+            return dumps(_sent(outcome), lend)
         except Exception as error:  # noqa: BLE001 - anything may be raised by a value's pickling
             refused: BaseException = _refusal(outcome, task, error)
     else:
         refused = outcome.error
-    sent = (None, (), (), failure(refused, task), outcome.seconds)
+    sent = (None, (), (), failure(refused, task), outcome.seconds, None)
     return pickle.dumps(sent, PROTOCOL), []
+
+
+def _sent(outcome: Outcome) -> tuple[Any, ...]:
+    """What travels: a plain tuple, which costs less than an Outcome."""
+    changes = None if outcome.changes is None else tuple(outcome.changes)
+    return outcome.value, outcome.outbox, outcome.signals, None, outcome.seconds, changes
+
+
+def _written(outcome: Outcome) -> tuple[Change, ...]:
+    return () if outcome.changes is None else outcome.changes.state
 
 
 def _refusal(outcome: Outcome, task: str, error: Exception) -> NotTransferableError:
@@ -214,6 +226,7 @@ def _refusal(outcome: Outcome, task: str, error: Exception) -> NotTransferableEr
         ("result", outcome.value),
         *(("outbox message", one) for one in outcome.outbox),
         *((f"payload of signal {topic!r}", one) for topic, one in outcome.signals),
+        *((f"value of {text_of(one.path)}", one.value) for one in _written(outcome)),
     ]
     what, value = next(
         (pair for pair in suspects if _reason(pair[1]) is not None), ("result", outcome.value)
@@ -234,7 +247,7 @@ def unpack_outcome(data: bytes | bytearray | memoryview, task: str, worker: int)
     """The outcome in a message. Never raises for what the message holds."""
     sent: Failure | None
     try:  # a plain tuple: rebuilding it costs less than rebuilding an Outcome
-        value, outbox, signals, sent, seconds = pickle.loads(data)  # noqa: S301 - from a worker of ours
+        value, outbox, signals, sent, seconds, made = pickle.loads(data)  # noqa: S301 - from a worker of ours
     except Exception as error:  # noqa: BLE001 - the rebuilding of a result is the user's code
         refused = NotTransferableError(
             f"Cannot rebuild the result of task {task}: {type(error).__name__}: {error}.",
@@ -246,4 +259,5 @@ def unpack_outcome(data: bytes | bytearray | memoryview, task: str, worker: int)
         return Outcome(error=refused, worker=worker)
     if sent is not None:
         return Outcome(error=revive(sent, task), seconds=seconds, worker=worker)
-    return Outcome(value, outbox, signals, None, seconds, worker)
+    changes = None if made is None else Changes(*made)
+    return Outcome(value, outbox, signals, None, seconds, worker, changes)

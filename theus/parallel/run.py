@@ -11,10 +11,9 @@ from typing import Any
 from theus.errors import ReentryError
 from theus.parallel.context import ParallelContext
 from theus.parallel.parcel import Outcome
+from theus.parallel.views import plain
 
 __all__ = ["run"]
-
-_NONE: tuple[tuple[Any, ...], tuple[tuple[str, Any], ...]] = ((), ())
 
 
 def run(
@@ -42,8 +41,13 @@ def run(
         error.__traceback__ = trace.tb_next if trace is not None else None  # without this frame
         return Outcome(error=error, seconds=time.perf_counter() - began, worker=os.getpid())
     seconds = time.perf_counter() - began
-    outbox, signals = _NONE if own is None else own.messages()
-    return Outcome(value, outbox, signals, None, seconds, os.getpid())
+    if own is None:
+        return Outcome(value, seconds=seconds, worker=os.getpid())
+    try:
+        outbox, signals = own.messages()
+        return Outcome(plain(value), outbox, signals, None, seconds, os.getpid(), own.changes())
+    except Exception as error:  # noqa: BLE001 - of what the process has put into its containers
+        return Outcome(error=error, seconds=seconds, worker=os.getpid())
 
 
 def _finish(coroutine: CoroutineType[Any, Any, Any]) -> Any:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from theus._logs import logger
 from theus.parallel.answer import answer
-from theus.parallel.arrays import Borrower, Lend, blocks_viewed, forget_gone, seal
+from theus.parallel.arrays import Borrower, Lend, blocks_viewed, forget_gone, lend_by, seal
 from theus.parallel.channel import Inbox, Kind, Message, Outlet
 from theus.parallel.lifeline import die_with
 from theus.parallel.relay import relay_logs
@@ -120,6 +120,8 @@ def main(channel: Connection, stderr: Connection, lifeline: Connection, setup: S
     die_with(lifeline.fileno())
     link = _Link(channel.fileno(), setup.lends)
     relay_logs(setup.levels, partial(link.send, Kind.LOG, 0))
+    if setup.lends:
+        lend_by(link.borrower.lend)
     for module in setup.modules:
         _warm_up(module)
     link.send(Kind.READY, os.getpid())
