@@ -72,8 +72,13 @@ class Commuting:
         )
 
     def _parts(self, path: Any) -> tuple[Any, ...]:
-        from theus._core.path import parse_path  # compiled: only if needed
-
+        try:
+            from theus._core.path import parse_path  # compiled: only if needed
+        except ImportError:
+            raise ContextError(
+                "paths in text need the compiled core, which does not load in a sub-interpreter. "
+                "Write in place there (ctx.domain.n += 1), or use a pool of processes"
+            ) from None
         parts: tuple[Any, ...] = parse_path(path)
         return parts
 

@@ -11,6 +11,7 @@ from theus.errors import ContractViolationError, ImmutableError
 __all__ = ["Path", "Scope", "text_of"]
 
 Path = tuple[Any, ...]
+_ANYTHING = 7  # all rights
 _FIXED = frozenset(
     {bool, bytes, complex, float, frozenset, int, range, str, tuple, type(None), type(Ellipsis)}
 )
@@ -64,8 +65,10 @@ class Scope:
         return Scope(self.process, self.declared, self.outputs, writes=self.writes)
 
     def _flags(self, path: Path) -> int:
-        from theus._core.pattern import compile_patterns, find  # compiled: only if needed
-
+        try:
+            from theus._core.pattern import compile_patterns, find  # compiled: only if needed
+        except ImportError:  # a sub-interpreter; the parent looks at every write again
+            return _ANYTHING
         if self._position is None:
             self._position = compile_patterns(self.declared or (), self.outputs, strict=False)
         return find(self._position, path).flags

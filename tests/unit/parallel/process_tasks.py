@@ -21,6 +21,21 @@ def add_grid(ctx):
     return float(ctx.heavy["grid"].sum())
 
 
+@process(inputs=["domain.rows"], outputs=["domain.rows"], parallel=True)
+def append_row(ctx):
+    ctx.domain.rows.append(sum(ctx.domain.rows))
+
+
+@process(inputs=["domain.rows"], outputs=["domain.rows"], parallel=True)
+def write_too_much(ctx):
+    ctx.domain["total"] = 1
+
+
+@process(outputs=["domain.total"], parallel=True)
+def count_up(ctx):
+    ctx.incr("domain.total", 1)
+
+
 def count_calls(name):
     CALLS.append(name)
     return len(CALLS)

@@ -16,6 +16,8 @@ from tests.unit.parallel import array_tasks, pool_tasks, process_tasks
 from tests.unit.parallel.conftest import INTERPRETERS
 from theus import TheusEngine
 from theus.errors import (
+    ContextError,
+    ContractViolationError,
     NotTransferableError,
     ParallelError,
     PoolClosedError,
@@ -244,6 +246,17 @@ class TestEngine:
                 assert engine.run(process_tasks.add_up, factor=2) == 12
                 found.append((engine.state.domain.total, engine.state.version))
         assert found[0] == found[1]
+
+    def test_writes_in_place_come_back_and_the_parent_checks_them(self):
+        data = {"domain": {"rows": [1, 2, 3], "total": 0}}
+        with TheusEngine(data, pool="interpreters", pool_size=1) as engine:
+            engine.run(process_tasks.append_row)
+            assert list(engine.state.domain.rows) == [1, 2, 3, 6]
+            with pytest.raises(ContractViolationError, match=r"domain\.total"):
+                engine.run(process_tasks.write_too_much)
+            with pytest.raises(ContextError, match="does not load in a sub-interpreter"):
+                engine.run(process_tasks.count_up)
+            assert engine.state.version == 2
 
     def test_heavy_inputs_are_refused_before_anything_runs(self):
         with TheusEngine({"domain": {"total": 0}}, pool="interpreters", pool_size=1) as engine:
