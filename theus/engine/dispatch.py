@@ -64,6 +64,7 @@ class Dispatcher:
                     self._settings.pool_name,
                     heap=self._heap,
                     size=self._settings.pool_size,
+                    **self._settings.pool_options,
                 )
                 self._pool.start()
             return self._pool
@@ -90,11 +91,12 @@ class Dispatcher:
         @functools.wraps(func)
         def remote(ctx: ProcessContext, *args: Any, **kwargs: Any) -> Any:
             with self._task(ctx) as done:
-                future = self._submit(ctx, func, contract, args, kwargs)
+                limit = self._limit(contract)
+                future = self._submit(ctx, func, contract, args, kwargs, limit)
                 try:
-                    outcome = future.result()
-                except BaseException:
-                    future.cancel()
+                    outcome = future.result(limit)
+                except BaseException as error:
+                    self._give_up(ctx, future, error)
                     raise
                 done(outcome)
             return _take(ctx, outcome)
@@ -109,12 +111,30 @@ class Dispatcher:
         @functools.wraps(func)
         async def remote(ctx: ProcessContext, *args: Any, **kwargs: Any) -> Any:
             with self._task(ctx) as done:
-                future = self._submit(ctx, func, contract, args, kwargs)
-                outcome = await asyncio.wrap_future(future)
+                limit = self._limit(contract)
+                future = self._submit(ctx, func, contract, args, kwargs, limit)
+                try:
+                    outcome = await asyncio.wait_for(asyncio.wrap_future(future), limit)
+                except BaseException as error:
+                    self._give_up(ctx, future, error)
+                    raise
                 done(outcome)
             return _take(ctx, outcome)
 
         return remote
+
+    def _limit(self, contract: ProcessContract) -> float | None:
+        """How many seconds an attempt may take, so that its body need not take longer."""
+        limit = contract.write_timeout_ms or self._settings.write_timeout_ms
+        return limit / 1000.0 if limit else None
+
+    def _give_up(self, ctx: ProcessContext, future: Future[Any], error: BaseException) -> None:
+        """The attempt is over: stop its work. Raises WriteTimeoutError if its time is over."""
+        pool = self._pool
+        if pool is not None and not future.done():
+            pool.stop(future)
+        if isinstance(error, TimeoutError):
+            transaction_of(ctx).update()  # type: ignore[union-attr]  # looks at the clock
 
     def _task(self, ctx: ProcessContext) -> AbstractContextManager[Callable[[Outcome], object]]:
         """The time a body spends on its way, in a worker and back; gives whom to tell the end."""
@@ -128,6 +148,7 @@ class Dispatcher:
         contract: ProcessContract,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
+        limit: float | None,
     ) -> Future[Outcome]:
         from theus.parallel import Parcel
 
@@ -135,7 +156,7 @@ class Dispatcher:
         trace = None if tracer is None else tracer.carried()
         context = _context(ctx, contract, self._lend)
         parcel = Parcel(func, args, kwargs, context, ctx.process, trace)
-        return self.pool().submit(parcel)
+        return self.pool().submit(parcel, timeout=limit)
 
 
 def _ignore(outcome: Outcome) -> None:

@@ -62,6 +62,8 @@ class Settings:
         per core).
     use_processes:
         "processes" is meant where `pool` is "auto".
+    pool_options:
+        Further options of the pool by name, such as ``{"carry": ["app:USER"], "max_tasks": 1000}``.
     max_loops, flux_debug:
         Limit of operations of a workflow; whether its steps are logged.
     heap_mb, registry_dir, spill_dir:
@@ -83,6 +85,7 @@ class Settings:
     meta_capacity: int = 1000
     pool: str | None = None
     pool_size: int | None = _variable("THEUS_POOL_SIZE", _number, None)
+    pool_options: Mapping[str, Any] = field(default_factory=dict)
     use_processes: bool = _variable("THEUS_USE_PROCESSES", _flag, False)
     max_loops: int = _variable("THEUS_MAX_LOOPS", _number, 10_000)
     flux_debug: bool = _variable("THEUS_FLUX_DEBUG", _flag, False)
@@ -106,6 +109,8 @@ class Settings:
             if getattr(self, name) is not None:
                 self._at_least(name, 0)
 
+        self._check_pool_options()
+
     @property
     def strict_mode(self) -> bool:
         """Whether contracts are enforced."""
@@ -125,6 +130,18 @@ class Settings:
                 f"{name} must be one of {', '.join(choices)}, got {value!r}",
                 option=name,
                 value=value,
+            )
+
+    def _check_pool_options(self) -> None:
+        given = self.pool_options
+        if not isinstance(given, Mapping) or not all(
+            isinstance(name, str) and name not in ("size", "heap") for name in given
+        ):
+            raise SettingsError(
+                f"pool_options must be a mapping of options of the pool (its size is pool_size), "
+                f"got {given!r}",
+                option="pool_options",
+                value=given,
             )
 
     def _at_least(self, name: str, least: int) -> None:

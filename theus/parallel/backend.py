@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from typing import Any, Protocol, runtime_checkable
 
 from theus._shelf import Shelf
-from theus.errors import ParallelError
+from theus.errors import ParallelError, SettingsError
 from theus.parallel.parcel import Parcel
 
 __all__ = [
@@ -61,7 +62,8 @@ class PoolStats:
     unfinished tasks, at most ``max_pending``; and since the start: ``submitted``,
     ``finished`` (with or without an error), ``failed``, ``retried``, ``deaths`` of workers,
     ``timeouts``, ``lost_logs`` (records that the program's own filters failed on),
-    ``lost_stderr`` (bytes that workers left behind while nobody read our standard error).
+    ``lost_stderr`` (bytes that workers left behind while nobody read our standard error),
+    ``recycled`` (workers that were replaced for what they had done or taken).
     """
 
     size: int
@@ -77,6 +79,7 @@ class PoolStats:
     timeouts: int = 0
     lost_logs: int = 0
     lost_stderr: int = 0
+    recycled: int = 0
 
 
 @runtime_checkable
@@ -131,6 +134,14 @@ class PoolBackend(Protocol):
 
     def when_free(self) -> Future[None]:
         """A future that is done when `submit` would probably not have to wait."""
+        ...
+
+    def stop(self, future: Future[Any]) -> bool:
+        """Cancel a task of this pool; also one that runs, where the backend stops tasks.
+
+        False when it is done, or goes on. The future of one that was stopped while it ran
+        raises `concurrent.futures.CancelledError`.
+        """
         ...
 
     def shutdown(self, wait: bool = True, timeout: float | None = None) -> None:
@@ -199,7 +210,20 @@ def make_pool(
     entry = usable_backend(name)
     if entry.shares_memory:
         options["heap"] = heap
+    _check_options(name, entry.make, options)
     return entry.make(**options)
+
+
+def _check_options(name: str, make: Callable[..., PoolBackend], options: dict[str, Any]) -> None:
+    known = signature(make).parameters
+    open_end = any(one.kind is Parameter.VAR_KEYWORD for one in known.values())
+    for option, value in options.items():
+        if option not in known and not open_end:
+            raise SettingsError(
+                f"the pool backend {name!r} has no option {option!r}; it has {', '.join(known)}",
+                option=option,
+                value=value,
+            )
 
 
 def available_backends() -> dict[str, str | None]:

@@ -16,15 +16,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from multiprocessing import resource_tracker
 from multiprocessing.context import BaseContext
-from typing import NamedTuple, Protocol, final
+from typing import Any, NamedTuple, Protocol, final
 
 from theus.errors import ParallelError
 from theus.parallel.channel import Kind, Message
 from theus.parallel.handle import NEVER, Phase, WorkerHandle, describe_exit
 from theus.parallel.hands import Handed, Hands
 from theus.parallel.heap import Heap
+from theus.parallel.recycling import Recycling
 from theus.parallel.relay import deliver
 from theus.parallel.stderr import StderrRest
 from theus.parallel.task import Task
@@ -36,6 +38,7 @@ _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 _READS = 16  # per turn and worker, so that one with much to say does not hold up the others
 _MUTED = 0.05
 _PAUSE = 0.1
+_LOOK = 0.25  # how often the memory of workers is looked at while they work
 
 
 class Plan(NamedTuple):
@@ -48,6 +51,8 @@ class Plan(NamedTuple):
     start_timeout: float
     grace: float
     heap: Heap | None = None
+    max_tasks: int | None = None
+    max_memory: int | None = None
 
 
 class Owner(Protocol):
@@ -98,7 +103,10 @@ class Crew:
         self.hands = Hands(plan.size, self.workers)
         self.ready = 0
         self.deaths = 0
+        self.recycling = Recycling(plan.max_tasks, plan.max_memory, plan.grace, self.hands, lock)
         self.lost_logs = 0
+        self._wanted = plan.size
+        self._look = NEVER
         self._unsent: list[WorkerHandle] = []
         self._made = 0
         self._complete = False  # nothing to start
@@ -120,7 +128,9 @@ class Crew:
         wanted = self._plan.size
         if spare and self.ready >= wanted:
             wanted += self._plan.spare
-        for _ in range(wanted - self.count(Phase.STARTING, Phase.IDLE, Phase.BUSY)):
+        self._wanted = wanted
+        worn = sum(worker.worn and worker.phase is not Phase.ENDING for worker in self.workers)
+        for _ in range(wanted + worn - self.count(Phase.STARTING, Phase.IDLE, Phase.BUSY)):
             if not self._start():
                 self._complete = False
                 self._again = time.monotonic() + _PAUSE
@@ -217,6 +227,8 @@ class Crew:
             if task is not None:
                 self._owner.answered(task, message.data, worker.pid)
                 worker.settle_arrays(task.held)
+                if self.recycling.after_task(worker):
+                    self._complete = False
         elif message.kind is Kind.LEASE and self._plan.heap is not None:
             answer = worker.lend(self._plan.heap, message.data)
             with self._lock:
@@ -235,7 +247,25 @@ class Crew:
             self._complete = False
             with self._lock:
                 self.hands.rest(worker)
+            self.recycling.replace(self.workers, self._wanted)
             self._owner.ready()
+
+    def stop(self, future: Future[Any]) -> Task | None:
+        """Stop the task of a future, if a worker has it; returns it.
+
+        One that runs ends with its worker. One that waits behind it is left where it is, and
+        what it comes to is dropped.
+        """
+        with self._lock:
+            worker = self.hands.holder(future)
+            if worker is None:
+                return None
+            if worker.tasks[0].future is not future:
+                return next(task for task in worker.tasks if task.future is future)
+            first, *others = self.hands.take_all(worker)
+        self._kill(worker)
+        self._owner.untouched(others)
+        return first
 
     def _on_stderr(self, worker: WorkerHandle) -> None:
         if not worker.stderr.pass_on():
@@ -256,7 +286,7 @@ class Crew:
         self._remove(worker)
         with self._lock:
             tasks = self.hands.take_all(worker)
-        how = f"{worker.fault} {describe_exit(code)}".strip()
+        how = f"{worker.fault} {describe_exit(code, worker.memory.size)}".strip()
         if not worker.told or tasks:
             self.deaths += 1
         if tasks:
@@ -296,6 +326,9 @@ class Crew:
     def next_due(self) -> float:
         """When `look_at_clocks` has something to do (`time.monotonic()`)."""
         soonest = min([worker.due for worker in self.workers], default=NEVER)
+        if self.hands.busy:
+            self._look = min(self._look, time.monotonic() + _LOOK)
+            soonest = min(soonest, self._look)
         if self._muted:
             soonest = min(soonest, *self._muted.values())
         if self.rest:
@@ -306,6 +339,10 @@ class Crew:
         """Do what is due: kill who is over its limit, go on ending, listen again."""
         if self._again <= now:
             self._again = 0.0
+        if self._look <= now:
+            self._look = NEVER
+            for worker in self.workers:
+                worker.memory.look()
         for worker in [worker for worker in self.workers if worker.due <= now]:
             self._on_due(worker, now)
         self.rest.pass_on()

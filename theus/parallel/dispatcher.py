@@ -31,14 +31,15 @@ import select
 import threading
 import time
 from collections import deque
+from concurrent.futures import Future
 from enum import IntEnum
 from multiprocessing import process as mp_process
 from multiprocessing.util import Finalize
 from typing import Any, final
 
 from theus._logs import logger
-from theus.errors import ParallelError, PoolClosedError, TaskTimeoutError, WorkerDiedError
-from theus.parallel import living
+from theus.errors import ParallelError, PoolClosedError
+from theus.parallel import failures, living
 from theus.parallel.crew import Crew, Plan
 from theus.parallel.handle import NEVER, WorkerHandle
 from theus.parallel.hands import Handed
@@ -81,6 +82,7 @@ class Dispatcher:
         self._start_failures = 0
         self._reasons: list[str] = []
         self._answers: list[tuple[Task, Outcome]] = []
+        self._unwanted: list[Future[Any]] = []
         self.finished = self.failed = self.retried = self.timeouts = 0
         self._warm = threading.Event()
         self._poll = select.poll()
@@ -152,6 +154,20 @@ class Dispatcher:
         with self._lock, contextlib.suppress(ValueError):
             self._queue.remove(task)
 
+    def stop(self, future: Future[Any]) -> bool:
+        """Have a task of this pool end without a result; False if it is done already."""
+        if future.cancel() or future.done():
+            return future.cancelled()
+        with self._lock:
+            if self.crew.hands.holder(future) is None and self._queued(future) is None:
+                return False
+            self._unwanted.append(future)
+            self._wake()
+        return True
+
+    def _queued(self, future: Future[Any]) -> Task | None:
+        return next((task for task in self._queue if task.future is future), None)
+
     def shutdown(self, drain: bool, timeout: float | None) -> None:
         """Move on to DRAINING or ABANDONING and wait for the end (not on the own thread)."""
         with self._lock:
@@ -204,15 +220,7 @@ class Dispatcher:
     def overdue(self, task: Task) -> None:
         """A task went over its limit."""
         self.timeouts += 1
-        self._fail(
-            task,
-            TaskTimeoutError(
-                f"Task {task.name} ran longer than {task.limit} s and was stopped; its worker "
-                f"is replaced.",
-                task=task.name,
-                limit_s=task.limit,
-            ),
-        )
+        self._fail(task, failures.overdue(task))
 
     def lost(self, task: Task, code: int | None, how: str, stderr: str) -> None:
         """A worker ended while it had the task."""
@@ -222,18 +230,7 @@ class Dispatcher:
             with self._lock:
                 self._queue.appendleft(task)
             return
-        times = "" if task.attempts == 1 else f" (attempt {task.attempts})"
-        end = f" Its standard error ended with:\n{stderr}" if stderr else ""
-        self._fail(
-            task,
-            WorkerDiedError(
-                f"The worker of task {task.name} {how}{times}. Other tasks are not affected.{end}",
-                task=task.name,
-                exit_code=code,
-                attempts=task.attempts,
-                stderr=stderr,
-            ),
-        )
+        self._fail(task, failures.died(task, code, how, stderr))
 
     def untouched(self, tasks: list[Task]) -> None:
         """A worker ended that had not begun these."""
@@ -263,6 +260,7 @@ class Dispatcher:
         try:
             while self._go_on():
                 self._sleep()
+                self._stop_unwanted()
                 self._hand_out()  # first, so that workers have something to do meanwhile
                 self._settle()
                 self.crew.look_at_clocks(time.monotonic())
@@ -300,12 +298,26 @@ class Dispatcher:
                     if worker is None:
                         break
                     self._queue.popleft()
-                    if not task.begun and not task.future.set_running_or_notify_cancel():
+                    if task.future.done() or not (
+                        task.begun or task.future.set_running_or_notify_cancel()
+                    ):
                         continue
                     task.begun = True
                     if self._hand(worker, task, send=False) is Handed.NOT:
                         self._queue.appendleft(task)
         self.crew.send_on()
+
+    def _stop_unwanted(self) -> None:
+        while self._unwanted:
+            future = self._unwanted.pop()
+            task = self.crew.stop(future)
+            if task is None:
+                with self._lock:  # one whose worker died waits for the next
+                    task = self._queued(future)
+                    if task is not None:
+                        self._queue.remove(task)
+            if task is not None:
+                self._fail(task, failures.stopped(task))
 
     def _settle(self) -> None:
         """Complete futures; their callbacks run here, with no lock held."""
@@ -316,6 +328,8 @@ class Dispatcher:
 
     def _settle_one(self, task: Task, outcome: Outcome) -> None:
         """A function of its own, so that nothing of the outcome is held while nothing happens."""
+        if task.future.done():  # it was stopped while it waited behind another
+            return
         self.finished += 1
         self.failed += outcome.error is not None
         settle(task.future, outcome, task.whole)
@@ -336,7 +350,7 @@ class Dispatcher:
     def _pause(self) -> float | None:
         """How many milliseconds nothing is to be done; None: until something happens."""
         crew = self.crew
-        if self._answers or crew.has_unsent or (self._queue and crew.hands.free):
+        if self._answers or self._unwanted or crew.has_unsent or (self._queue and crew.hands.free):
             return 0
         due = crew.next_due()
         if self._state is State.DRAINING:
@@ -361,14 +375,9 @@ class Dispatcher:
         for task in waiting:
             if self._reason is None and task.future.cancel():
                 continue
-            self._fail(task, self._closed_error(task))
+            self._fail(task, failures.closed(task, self._reason, self._reasons))
         for task in self.crew.abort():
-            self._fail(task, self._closed_error(task))
-
-    def _closed_error(self, task: Task) -> ParallelError:
-        if self._reason is not None:
-            return ParallelError(self._reason, task=task.name, reasons=tuple(self._reasons))
-        return PoolClosedError(f"The pool was shut down while task {task.name} ran.")
+            self._fail(task, failures.closed(task, self._reason, self._reasons))
 
     def _finish(self) -> None:
         self._abandon()

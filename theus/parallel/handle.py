@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from theus.parallel.arrays import block_of
 from theus.parallel.channel import Inbox, Kind, Outlet
+from theus.parallel.memory import Resident
 from theus.parallel.stderr import StderrTail
 from theus.parallel.worker import Setup, main
 
@@ -40,8 +41,11 @@ class Phase(Enum):
     ENDING = 4
 
 
-def describe_exit(code: int | None) -> str:
-    """An exit code in words: ``killed by signal 9 (SIGKILL)``, ``ended with exit code 3``."""
+def describe_exit(code: int | None, resident: int = 0) -> str:
+    """An exit code in words: ``killed by signal 9 (SIGKILL)``, ``ended with exit code 3``.
+
+    ``resident``: how many bytes of memory it had when somebody last looked.
+    """
     if code is None:
         return "ended in an unknown way"
     if code >= 0:
@@ -51,6 +55,8 @@ def describe_exit(code: int | None) -> str:
     except ValueError:
         name = "a signal without a name"
     cause = ", perhaps by the system for want of memory" if -code == signal.SIGKILL else ""
+    if cause and resident:
+        cause += f"; it had {resident >> 20} MB when last seen"
     return f"was killed by signal {-code} ({name}){cause}"
 
 
@@ -77,6 +83,9 @@ class WorkerHandle:
         self.phase = Phase.STARTING
         self.tasks: deque[Task] = deque()  # the first may have begun
         self.ahead = 1  # how many it may have
+        self.answered = 0
+        self.worn = False  # to be replaced
+        self.leaving = False  # its replacement is there
         self.warm = False
         self.fault = ""  # what it did to its channel
         self.due = NEVER
@@ -111,6 +120,7 @@ class WorkerHandle:
         self.stderr = StderrTail(reader)
         self.pid = self.process.pid or 0
         self.exit_fd = self._watch_exit()
+        self.memory = Resident(self.pid)
 
     def _watch_exit(self) -> int:
         """A descriptor that is readable once the process ended, its own children or not."""
@@ -180,6 +190,7 @@ class WorkerHandle:
         self._channel.close()
         self._lifeline.close()
         self.stderr.close()
+        self.memory.close()
         if self._exit_fd >= 0:
             os.close(self._exit_fd)
             self._exit_fd = -1

@@ -7,8 +7,9 @@ write that does not block.
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from enum import Enum
-from typing import final
+from typing import Any, final
 
 from theus.parallel.channel import Kind
 from theus.parallel.handle import NEVER, Phase, WorkerHandle
@@ -56,7 +57,7 @@ class Hands:
             return self.idle[-1]
         ahead = self.pace.ahead(task)
         found = None
-        if ahead > 1:
+        if ahead > 1:  # a worker that leaves has no ``ahead``
             for worker in self._workers:
                 count = len(worker.tasks)
                 if 0 < count < min(ahead, worker.ahead) and worker.phase is Phase.BUSY:
@@ -91,10 +92,27 @@ class Hands:
         if not worker.tasks or worker.tasks[0].number != number:
             return None
         task = worker.tasks.popleft()
+        worker.answered += 1
         if not worker.tasks:
             self.busy -= 1
+            if worker.leaving:
+                worker.phase = Phase.ENDING
             self.rest(worker)
         return task
+
+    def leave(self, worker: WorkerHandle) -> None:
+        """Give it no more tasks; it ends when it has answered those that it has."""
+        worker.leaving = True
+        worker.ahead = 0
+        if worker.phase is Phase.IDLE:
+            self.retire(worker)
+
+    def holder(self, future: Future[Any]) -> WorkerHandle | None:
+        """Who has the task of a future."""
+        for worker in self._workers:
+            if any(task.future is future for task in worker.tasks):
+                return worker
+        return None
 
     def take_all(self, worker: WorkerHandle, late: float | None = None) -> list[Task]:
         """Take its tasks from a worker, if its limit was over at the time ``late``.

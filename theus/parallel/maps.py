@@ -1,4 +1,4 @@
-"""`map` of pools: one function over many items, many of them in one message."""
+"""`map` of pools: one function over many items, many of them in one message; and `stop`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ class _Submits(Protocol):
 
 
 class Maps:
-    """Adds `map` to a pool that has `submit` and `stats`."""
+    """Adds `map` to a pool that has `submit` and `stats`, and `stop` where no task is stopped."""
+
+    def stop(self, future: Future[Any]) -> bool:
+        """Cancel a task that has not begun; False for others, which cannot be stopped here."""
+        return future.cancel()
 
     def map(
         self: _Submits,

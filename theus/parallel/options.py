@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from theus.errors import SettingsError
 
-__all__ = ["texts", "wrong"]
+__all__ = ["check_positive", "texts", "wrong"]
 
 
 def wrong(option: str, value: object, wanted: str) -> SettingsError:
@@ -20,3 +20,10 @@ def texts(option: str, values: Iterable[str]) -> tuple[str, ...]:
     if isinstance(values, (str, bytes)) or not all(isinstance(item, str) for item in items):
         raise wrong(option, values, "a list of texts")
     return items
+
+
+def check_positive(**options: int | None) -> None:
+    """Options that are whole numbers above 0, or None; raises SettingsError for others."""
+    for option, value in options.items():
+        if value is not None and (type(value) is not int or value < 1):
+            raise wrong(option, value, "a positive whole number (or None)")

@@ -329,3 +329,16 @@ class Watched(bytearray):
 
 def return_watched():
     return Watched(b"xyz")
+
+
+KEPT = []
+
+
+def keep_memory(size):
+    KEPT.append(b"x" * size)
+    return os.getpid()
+
+
+def keep_memory_and_be_killed(size, mark):
+    KEPT.append(b"x" * size)
+    return mark_and_wait(mark, f"{mark}.never")

@@ -97,6 +97,10 @@ class AutoPool(Closing):
         """A future that is done when an interpreter would take a task."""
         return self._interpreters.when_free()
 
+    def stop(self, future: Future[Any]) -> bool:
+        """Cancel a task that has not begun, or stop one in a process; see `PoolBackend.stop`."""
+        return self._processes.stop(future)
+
     def shutdown(self, wait: bool = True, timeout: float | None = None) -> None:
         """End both pools; see `PoolBackend.shutdown`."""
         self._interpreters.shutdown(wait, timeout)

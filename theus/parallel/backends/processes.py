@@ -26,7 +26,7 @@ from theus.parallel.dispatcher import Dispatcher
 from theus.parallel.handle import Phase
 from theus.parallel.heap import Heap
 from theus.parallel.maps import Maps
-from theus.parallel.options import texts, wrong
+from theus.parallel.options import check_positive, texts, wrong
 from theus.parallel.parcel import Parcel, pack
 from theus.parallel.relay import levels
 from theus.parallel.task import Task, as_parcel, check_limit, check_size
@@ -70,6 +70,9 @@ class ProcessPool(Maps, Closing):
         Seconds a worker may take to get ready.
     grace:
         Seconds it may take to end before it is terminated, and again before it is killed.
+    max_tasks, max_memory:
+        A worker that has done so many tasks, or has more bytes resident after one, is replaced:
+        it works on until a new one is ready, and ends after the task it then has.
     heap:
         Returns the allocator for large arrays of tasks; by default the pool has one of its own.
 
@@ -101,12 +104,15 @@ class ProcessPool(Maps, Closing):
         method: str = "spawn",
         start_timeout: float = 60.0,
         grace: float = 2.0,
+        max_tasks: int | None = None,
+        max_memory: int | None = None,
         heap: Callable[[], HeavyZoneAllocator] | None = None,
     ) -> None:
         if method not in _METHODS:
             raise wrong("method", method, f"one of {', '.join(_METHODS)}")
         if isinstance(spare, bool) or not isinstance(spare, int) or spare < 0:
             raise wrong("spare", spare, "a whole number of 0 or more")
+        check_positive(max_tasks=max_tasks, max_memory=max_memory)
         for option, value in (("start_timeout", start_timeout), ("grace", grace)):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise wrong(option, value, "a number of seconds above 0")
@@ -122,6 +128,8 @@ class ProcessPool(Maps, Closing):
             start_timeout,
             grace,
             self._heap,
+            max_tasks,
+            max_memory,
         )
         self._dispatcher = Dispatcher(plan)
         self._numbers = itertools.count(1)
@@ -219,6 +227,14 @@ class ProcessPool(Maps, Closing):
         """A future that is done when there is room for a task. A place is not kept."""
         return self._admission.when_free()
 
+    def stop(self, future: Future[Any]) -> bool:
+        """Cancel a task, also one that runs: its worker is killed, and a spare takes its place.
+
+        False when it is done. The future of a task that ran raises
+        `concurrent.futures.CancelledError` once that has happened; no other task is affected.
+        """
+        return self._dispatcher.stop(future)
+
     def shutdown(self, wait: bool = True, timeout: float | None = None) -> None:
         """End the pool; see `PoolBackend.shutdown`. Leaves no process, thread or descriptor.
 
@@ -248,6 +264,7 @@ class ProcessPool(Maps, Closing):
             timeouts=dispatcher.timeouts,
             lost_logs=crew.lost_logs,
             lost_stderr=crew.rest.lost,
+            recycled=crew.recycling.count,
         )
 
     def pids(self) -> tuple[int, ...]:
