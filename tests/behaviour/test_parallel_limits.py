@@ -1,4 +1,4 @@
-"""Promise: an attempt that is cancelled or late stops the work of its worker; pools take options."""
+"""Promise: a cancelled or late attempt stops the work of its worker; pools take options."""
 
 from __future__ import annotations
 

@@ -16,8 +16,7 @@ __all__ = ["closed", "died", "overdue", "stopped"]
 def overdue(task: Task) -> TaskTimeoutError:
     """The task went over its limit."""
     return TaskTimeoutError(
-        f"Task {task.name} ran longer than {task.limit} s and was stopped; its worker is "
-        f"replaced.",
+        f"Task {task.name} ran longer than {task.limit} s and was stopped; its worker is replaced.",
         task=task.name,
         limit_s=task.limit,
     )
