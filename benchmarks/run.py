@@ -32,6 +32,7 @@ MODULES = (
     "goals_contention",
     "goals_history",
     "goals_invariants",
+    "goals_heavy",
 )
 HEAD = f"{'no':>3}  {'goal':<84}{'floor':>10}{'target':>11}{'gate':>11}{'measured':>11}  verdict"
 

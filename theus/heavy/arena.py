@@ -248,7 +248,13 @@ class Arena:
             wanted = least
         table = self._table
         held = table.hold(short_name(table.registry.session), wanted, key, 0)  # may trim the list
-        self._chunks = sorted([*self._chunks, Chunk(table, held)], key=lambda one: one.held.bytes)
+        try:
+            made = Chunk(table, held)
+        except BaseException:
+            table.remove(held.segment.name)
+            table.let_go(held, viewed=False)
+            raise
+        self._chunks = sorted([*self._chunks, made], key=lambda one: one.held.bytes)
         block = self._fit(pages, nbytes, key)
         if block is None:  # cannot be: the chunk was made to hold it
             raise HeavyZoneError(f"no room for {nbytes:,} bytes in a new chunk", key=key)

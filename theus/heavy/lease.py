@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from theus.heavy.arena import Block
     from theus.heavy.blocks import BorrowedBlock
 
-__all__ = ["WriteLease", "lease_of", "published"]
+__all__ = ["WriteLease", "lease_of", "leases_under", "published"]
 
 
 @final
@@ -123,6 +123,18 @@ def lease_of(array: object) -> WriteLease | None:
     """The lease that `array` is written through, whole or in part; None for others."""
     pinned = pinned_of(array) if isinstance(array, np.ndarray) else None
     return None if pinned is None else pinned.lease
+
+
+def leases_under(arrays: Iterable[object]) -> list[WriteLease]:
+    """The open leases that these arrays are written or read through."""
+    found = []
+    for array in arrays:
+        pinned = pinned_of(array) if isinstance(array, np.ndarray) else None
+        if pinned is not None:
+            writing = pinned.lease or (pinned.writer and pinned.writer())
+            if writing is not None and writing.open:
+                found.append(writing)
+    return found
 
 
 def published(value: object) -> object:

@@ -66,11 +66,15 @@ def dumps(value: Any, lend: Lend | None) -> tuple[bytes, list[Any]]:
 
 
 def seal(held: list[Any]) -> None:
-    """End the right to write the arrays that a message has passports of."""
+    """End the right to write the arrays that a message has passports of, and let go of them."""
     module = sys.modules.get("theus.heavy.lease")
-    if module is not None:
-        for array in held:
-            module.published(array)
+    if module is None:
+        held.clear()
+        return
+    leases = module.leases_under(held)
+    held.clear()  # before, since a view that is alive has to be detached
+    for one in leases:
+        one.seal()
 
 
 def blocks_viewed() -> list[tuple[str, int, int]]:
