@@ -14,6 +14,7 @@ from struct import Struct
 __all__ = ["Exchange", "make_file"]
 
 _COUNT = Struct("<Q")
+_AT_ONCE = 1 << 12
 _KEPT = 1 << 20  # bytes that the file keeps between messages
 
 
@@ -36,27 +37,34 @@ class Exchange:
     def put(self, parts: Iterable[bytes]) -> None:
         """Write a message of several parts."""
         sent = list(parts)
-        sizes = b"".join(_COUNT.pack(len(part)) for part in sent)
+        head = b"".join(_COUNT.pack(count) for count in (len(sent), *map(len, sent)))
+        small = sum(map(len, sent)) < _AT_ONCE
         place = 0
-        for piece in (_COUNT.pack(len(sent)) + sizes, *sent):
-            view = memoryview(piece)
-            while view:
-                count = os.pwrite(self._fd, view, place)
-                place += count
-                view = view[count:]
+        for piece in (b"".join((head, *sent)),) if small else (head, *sent):
+            place = self._write(piece, place)
 
-    def take(self) -> list[bytearray]:
+    def take(self) -> list[bytes | bytearray]:
         """The parts of the message that was written last; a large file is emptied."""
-        (count,) = _COUNT.unpack(self._read(_COUNT.size, 0))
-        head = self._read(count * _COUNT.size, _COUNT.size)
-        place = _COUNT.size + len(head)
-        parts = []
-        for (size,) in _COUNT.iter_unpack(head):
-            parts.append(self._read(size, place))
-            place += size
+        begin = os.pread(self._fd, _AT_ONCE, 0)
+        (count,) = _COUNT.unpack_from(begin)
+        place = (count + 1) * _COUNT.size
+        head = begin[:place] if place <= len(begin) else self._read(place, 0)
+        parts: list[bytes | bytearray] = []
+        for (size,) in _COUNT.iter_unpack(head[_COUNT.size :]):
+            end = place + size
+            parts.append(begin[place:end] if end <= len(begin) else self._read(size, place))
+            place = end
         if place > _KEPT:
             os.ftruncate(self._fd, 0)
         return parts
+
+    def _write(self, piece: bytes, place: int) -> int:
+        view = memoryview(piece)
+        while view:
+            count = os.pwrite(self._fd, view, place)
+            place += count
+            view = view[count:]
+        return place
 
     def _read(self, size: int, place: int) -> bytearray:
         data = bytearray(size)

@@ -135,6 +135,10 @@ class TestPool:
 
 @INTERPRETERS
 class TestRefusals:
+    def test_an_interrupt_in_a_task_is_its_own(self, interpreters):
+        with pytest.raises(ParallelError, match="ended by KeyboardInterrupt"):
+            interpreters.submit(pool_tasks.interrupt).result(WAIT)
+
     def test_a_function_whose_module_does_not_load(self, interpreters):
         with pytest.raises(NotTransferableError) as caught:
             interpreters.submit(array_tasks.total, [1])
@@ -150,9 +154,21 @@ class TestRefusals:
         with pytest.raises(NotTransferableError, match="argument grid of task"):
             interpreters.submit(pool_tasks.keywords, grid=np.ones(2))
 
-    def test_arrays_within_other_values_are_found_out_there(self, interpreters):
-        with pytest.raises(NotTransferableError, match="Cannot rebuild the arguments"):
-            interpreters.submit(pool_tasks.take, [np.ones(2)]).result(WAIT)
+    def test_arrays_within_other_values(self, interpreters):
+        for value in (
+            [np.ones(2)],
+            {"a": (1, np.float64(2))},
+            [{"numpy._core.": np.zeros(0)}, np.dtype("f8")],
+        ):
+            with pytest.raises(NotTransferableError, match="arguments together of task"):
+                interpreters.submit(pool_tasks.take, value)
+        context = ParallelContext({"rows": np.ones(2)}, process="p")
+        with pytest.raises(NotTransferableError, match="arguments together of task"):
+            interpreters.submit(Parcel(pool_tasks.take, context=context))
+
+    def test_the_name_of_numpy_is_no_array(self, interpreters):
+        value = ["numpy._core.multiarray", pool_tasks.Watched(b"theus.heavy.array")]
+        assert interpreters.submit(pool_tasks.take, value).result(WAIT) == "taken"
 
     def test_heavy_inputs_are_named(self, interpreters):
         context = ParallelContext(heavy={"grid": np.ones(3)}, process="p")

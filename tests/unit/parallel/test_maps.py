@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.unit.parallel import map_tasks as tasks
+from tests.unit.parallel.conftest import BACKENDS
 from theus.errors import NotTransferableError, SettingsError, TaskTimeoutError, WorkerDiedError
 from theus.parallel import make_pool
 
 
-@pytest.fixture(scope="module", params=["processes", "threads", "inline"])
+@pytest.fixture(scope="module", params=BACKENDS)
 def any_pool(request: pytest.FixtureRequest) -> Iterator[Any]:
     pool = make_pool(request.param, size=2)
     yield pool

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import wait as wait_for
 from dataclasses import replace
 from functools import partial
+from pickletools import genops
 from typing import Any, NoReturn, final
 
 from theus.errors import NotTransferableError, ParallelError, TaskTimeoutError
@@ -21,6 +23,9 @@ from theus.parallel.relay import levels
 from theus.parallel.threaded import ThreadedPool
 
 __all__ = ["BACKEND", "InterpreterPool"]
+
+_ARRAYS = ("numpy.", "theus.heavy.")
+"""Packages of what the pickle of an array is made of."""
 
 
 @final
@@ -106,6 +111,8 @@ class InterpreterPool(ThreadedPool):
     def _call_of(self, parcel: Parcel, limit: float | None) -> Callable[[], Outcome]:
         _check(parcel)
         data, _ = pack(parcel, limit, logging.root.level, self._carried.values())
+        if _holds_arrays(data):
+            _refuse(parcel.title, "arguments", "together", "numpy", _problem_of("numpy"))
         return partial(self._run_inside, data, parcel.title)
 
     def stats(self) -> PoolStats:
@@ -194,13 +201,34 @@ def _check_function(function: Callable[..., Any], title: str) -> None:
             _refuse(title, "function", task_name(function), f"its module {home!r}", problem)
 
 
+def _holds_arrays(data: bytes) -> bool:
+    """Whether there are arrays in a pickle. What has no such text in it is not looked through."""
+    if not any(mark[:-1].encode() in data for mark in _ARRAYS):
+        return False
+    memo: list[Any] = []
+    pushed: deque[Any] = deque((None, None), maxlen=2)  # onto the stack, last: module and name
+    for opcode, value, _ in genops(data):
+        match opcode.name:
+            case "STACK_GLOBAL" if f"{pushed[0]}.".startswith(_ARRAYS):
+                return True
+            case "MEMOIZE":
+                memo.append(pushed[-1])
+            case "BINGET" | "LONG_BINGET" if isinstance(value, int):
+                pushed.append(memo[value])
+            case "FRAME":
+                continue
+            case _:
+                pushed.append(value)
+    return False
+
+
 def _problem_of(module: str) -> str | None:
     if module == "__main__":
         return "interpreters do not run the main program; define it in a module of its own"
     return loading_problem(module)
 
 
-def _refuse(title: str, what: str, name: str, module: str, problem: str) -> NoReturn:
+def _refuse(title: str, what: str, name: str, module: str, problem: str | None) -> NoReturn:
     raise NotTransferableError(
         f"Cannot send {what} {name} of task {title} to a sub-interpreter: {module} cannot be "
         f"loaded there ({problem}). Use pool='processes', or pool='auto' to have such tasks go "
