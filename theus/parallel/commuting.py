@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from theus.errors import ContextError, PathError
+from theus.parallel.plain import plain_keys
 from theus.parallel.scope import text_of
 
 if TYPE_CHECKING:
@@ -72,15 +73,18 @@ class Commuting:
         )
 
     def _parts(self, path: Any) -> tuple[Any, ...]:
+        parts = plain_keys(path)
+        if parts is not None:
+            return parts
         try:
             from theus._core.path import parse_path  # compiled: only if needed
-        except ImportError:
+        except ImportError as missing:
             raise ContextError(
-                "paths in text need the compiled core, which does not load in a sub-interpreter. "
-                "Write in place there (ctx.domain.n += 1), or use a pool of processes"
-            ) from None
-        parts: tuple[Any, ...] = parse_path(path)
-        return parts
+                f"the path {path!r} needs the compiled core, which does not load in a "
+                f"sub-interpreter. Name it with dots there (domain.user.visits), write in place, "
+                f"or use a pool of processes"
+            ) from missing
+        return parse_path(path)
 
     def _read(self, path: Any, default: Any) -> Any:
         parts = self._parts(path)

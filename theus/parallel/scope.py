@@ -7,11 +7,11 @@ import pickle
 from typing import Any, NoReturn
 
 from theus.errors import ContractViolationError, ImmutableError
+from theus.parallel.plain import Table, flags_at, plain_table
 
 __all__ = ["Path", "Scope", "text_of"]
 
 Path = tuple[Any, ...]
-_ANYTHING = 7  # all rights
 _FIXED = frozenset(
     {bool, bytes, complex, float, frozenset, int, range, str, tuple, type(None), type(Ellipsis)}
 )
@@ -65,13 +65,22 @@ class Scope:
         return Scope(self.process, self.declared, self.outputs, writes=self.writes)
 
     def _flags(self, path: Path) -> int:
-        try:
-            from theus._core.pattern import compile_patterns, find  # compiled: only if needed
-        except ImportError:  # a sub-interpreter; the parent looks at every write again
-            return _ANYTHING
         if self._position is None:
+            self._position = self.table
+        if self._position is None:
+            from theus._core.pattern import compile_patterns  # compiled: only if needed
+
             self._position = compile_patterns(self.declared or (), self.outputs, strict=False)
+        if type(self._position) is tuple:
+            return flags_at(self._position, path)
+        from theus._core.pattern import find
+
         return find(self._position, path).flags
+
+    @property
+    def table(self) -> Table | None:
+        """Its patterns, where they can be understood without the core."""
+        return plain_table(self.declared or (), self.outputs)
 
     def check_read(self, path: Path) -> None:
         """Return when the path, or something below it, is declared.

@@ -36,6 +36,21 @@ def count_up(ctx):
     ctx.incr("domain.total", 1)
 
 
+@process(outputs=["domain.total"], parallel=True)
+def count_up_by_keys(ctx):
+    ctx.incr(("domain", "total"), 1)
+
+
+@process(inputs=["domain.rows"], outputs=["domain.rows"], parallel=True)
+def read_too_much(ctx):
+    return [ctx.domain.total]
+
+
+@process(inputs=["domain.*"], outputs=["domain.total"], parallel=True)
+def add_up_all(ctx):
+    return sum(ctx.domain.rows)
+
+
 def count_calls(name):
     CALLS.append(name)
     return len(CALLS)

@@ -263,16 +263,26 @@ class TestEngine:
                 found.append((engine.state.domain.total, engine.state.version))
         assert found[0] == found[1]
 
-    def test_writes_in_place_come_back_and_the_parent_checks_them(self):
+    def test_a_contract_is_kept_there(self):
         data = {"domain": {"rows": [1, 2, 3], "total": 0}}
         with TheusEngine(data, pool="interpreters", pool_size=1) as engine:
             engine.run(process_tasks.append_row)
             assert list(engine.state.domain.rows) == [1, 2, 3, 6]
             with pytest.raises(ContractViolationError, match=r"domain\.total"):
                 engine.run(process_tasks.write_too_much)
+            with pytest.raises(ContractViolationError, match=r"read 'domain\.total'"):
+                engine.run(process_tasks.read_too_much)
+            engine.run(process_tasks.count_up)
+            assert (engine.state.domain.total, engine.state.version) == (1, 3)
+
+    def test_what_needs_the_core_says_so(self):
+        data = {"domain": {"rows": [1, 2, 3], "total": 0}}
+        with TheusEngine(data, pool="interpreters", pool_size=1) as engine:
             with pytest.raises(ContextError, match="does not load in a sub-interpreter"):
-                engine.run(process_tasks.count_up)
-            assert engine.state.version == 2
+                engine.run(process_tasks.count_up_by_keys)
+            with pytest.raises(NotTransferableError, match=r"contract with wildcards .* the core"):
+                engine.run(process_tasks.add_up_all)
+            assert engine.state.version == 1
 
     def test_heavy_inputs_are_refused_before_anything_runs(self):
         with TheusEngine({"domain": {"total": 0}}, pool="interpreters", pool_size=1) as engine:
@@ -292,7 +302,8 @@ class TestEngine:
             told = [text for _, _, text in caplog.record_tuples if "goes to a worker" in text]
             assert len(told) == 1
             assert "input heavy.grid" in told[0]
-            assert engine.get_pool().stats().finished == 3
+            assert engine.run(process_tasks.add_up_all) == 3
+            assert engine.get_pool().stats().finished == 4
 
 
 @INTERPRETERS

@@ -187,6 +187,9 @@ def _check(parcel: Parcel) -> None:
             _refuse(title, "argument", name, f"the module {home!r} of its class", problem)
     if parcel.context is None:
         return
+    scope = parcel.context._scope
+    if scope.declared is not None and scope.table is None:
+        _refuse(title, "contract", "with wildcards", "the core", _problem_of("theus._core"))
     for name in parcel.context._state()[1]:
         problem = _problem_of("theus.heavy.wrapper")
         if problem is not None:
