@@ -21,6 +21,7 @@ from theus.errors import (
     NotTransferableError,
     ParallelError,
     PoolClosedError,
+    SettingsError,
     TaskTimeoutError,
     UnknownEntryError,
 )
@@ -312,6 +313,18 @@ def test_auto_maps_where_the_function_can_be():
         assert list(pool.map(pool_tasks.double, [1, 2])) == [2, 4]
         assert [list(one) for one in pool.map(array_tasks.double, [np.ones(1)])] == [[2.0]]
         assert "AutoPool of <InterpreterPool" in repr(pool)
+
+
+def test_context_variables_go_along_wherever_auto_sends_a_task():
+    place = f"{pool_tasks.__name__}:VARIABLE"
+    with make_pool("auto", size=1, carry=[place]) as pool:
+        token = pool_tasks.VARIABLE.set("here")
+        try:
+            assert pool.submit(pool_tasks.read_variable).result(WAIT) == "here"
+        finally:
+            pool_tasks.VARIABLE.reset(token)
+    with pytest.raises(SettingsError, match="has no option 'colour'"):
+        make_pool("auto", colour="red")
 
 
 @pytest.mark.usefixtures("no_interpreters")

@@ -14,6 +14,7 @@ from theus.errors import NotTransferableError
 from theus.parallel.backend import BackendEntry, Capabilities, PoolBackend, PoolStats
 from theus.parallel.backends.interpreters import InterpreterPool
 from theus.parallel.backends.processes import ProcessPool
+from theus.parallel.options import texts
 from theus.parallel.parcel import Parcel
 from theus.parallel.probe import interpreters_supported
 from theus.parallel.reference import task_name
@@ -40,6 +41,8 @@ class AutoPool(Closing):
         How many interpreters, and how many processes; by default as many as there are processors.
     max_pending:
         How many tasks may be unfinished in each before `submit` waits.
+    carry:
+        Context variables whose values go along with each task, as ``"module:NAME"``.
     heap:
         Returns the allocator for large arrays, which go to processes.
 
@@ -53,10 +56,12 @@ class AutoPool(Closing):
         size: int | None = None,
         *,
         max_pending: int = 1024,
+        carry: Iterable[str] = (),
         heap: Callable[[], HeavyZoneAllocator] | None = None,
     ) -> None:
-        self._interpreters = InterpreterPool(size, max_pending=max_pending)
-        self._processes = ProcessPool(size, max_pending=max_pending, heap=heap)
+        places = texts("carry", carry)
+        self._interpreters = InterpreterPool(size, max_pending=max_pending, carry=places)
+        self._processes = ProcessPool(size, max_pending=max_pending, carry=places, heap=heap)
         self._lock = threading.Lock()
         self._told: set[str] = set()
 
@@ -131,11 +136,16 @@ class AutoPool(Closing):
         _log.info("task %s goes to a worker process: %s", title, refused)
 
 
-def _make(**options: Any) -> PoolBackend:
+def _make(
+    size: int | None = None,
+    *,
+    max_pending: int = 1024,
+    carry: Iterable[str] = (),
+    heap: Callable[[], HeavyZoneAllocator] | None = None,
+) -> PoolBackend:
     """Worker processes alone where there are no interpreters; the reason is logged."""
-    if interpreters_supported():
-        return AutoPool(**options)
-    return ProcessPool(**options)
+    kind = AutoPool if interpreters_supported() else ProcessPool
+    return kind(size, max_pending=max_pending, carry=carry, heap=heap)
 
 
 BACKEND = BackendEntry(_make, shares_memory=True)
