@@ -1,24 +1,25 @@
 """Contexts: the classes that programs write for their state.
 
-Names that belong to other rooms (the heavy zone) are looked up there on first use.
+Names are looked up in their modules on first use: those of the heavy zone need numpy, and most
+others the compiled core, which a worker that only returns a `StateUpdate` has no need of.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from theus.context.base import BaseDomainContext, BaseGlobalContext, BaseSystemContext
-from theus.context.locking import LockedContextMixin
-from theus.context.namespaces import Namespace, NamespacePolicy, NamespaceRegistry
-from theus.errors import TransactionError
-from theus.zones import AppendOnly, Immutable, Mutable
+from theus._lazy import lazy
 
 if TYPE_CHECKING:
+    from theus.context.base import BaseDomainContext, BaseGlobalContext, BaseSystemContext
+    from theus.context.locking import LockedContextMixin
+    from theus.context.namespaces import Namespace, NamespacePolicy, NamespaceRegistry
+    from theus.errors import TransactionError
     from theus.heavy.allocator import HeavyZoneAllocator
     from theus.heavy.array import ShmArray, rebuild_shm_array
     from theus.heavy.segment import SafeSharedMemory
     from theus.heavy.wrapper import HeavyZoneWrapper
+    from theus.zones import AppendOnly, Immutable, Mutable
 
 __all__ = [
     "AppendOnly",
@@ -40,18 +41,22 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AppendOnly": "theus.zones",
+    "BaseDomainContext": "theus.context.base",
+    "BaseGlobalContext": "theus.context.base",
+    "BaseSystemContext": "theus.context.base",
     "HeavyZoneAllocator": "theus.heavy.allocator",
     "HeavyZoneWrapper": "theus.heavy.wrapper",
+    "Immutable": "theus.zones",
+    "LockedContextMixin": "theus.context.locking",
+    "Mutable": "theus.zones",
+    "Namespace": "theus.context.namespaces",
+    "NamespacePolicy": "theus.context.namespaces",
+    "NamespaceRegistry": "theus.context.namespaces",
     "SafeSharedMemory": "theus.heavy.segment",
     "ShmArray": "theus.heavy.array",
+    "TransactionError": "theus.errors",
     "rebuild_shm_array": "theus.heavy.array",
 }
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy(__name__, _HOMES)

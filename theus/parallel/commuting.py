@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from theus.errors import ContextError, PathError
-from theus.parallel.plain import plain_keys
+from theus.parallel.plain import plain_path
 from theus.parallel.scope import text_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Commuting:
         )
 
     def _parts(self, path: Any) -> tuple[Any, ...]:
-        parts = plain_keys(path)
+        parts = plain_path(path)
         if parts is not None:
             return parts
         try:
@@ -81,8 +81,8 @@ class Commuting:
         except ImportError as missing:
             raise ContextError(
                 f"the path {path!r} needs the compiled core, which does not load in a "
-                f"sub-interpreter. Name it with dots there (domain.user.visits), write in place, "
-                f"or use a pool of processes"
+                f"sub-interpreter. Spell it with dots there (domain.rows[0].visits), write in "
+                f"place, or use a pool of processes"
             ) from missing
         return parse_path(path)
 

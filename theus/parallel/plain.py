@@ -1,4 +1,4 @@
-"""Paths and patterns that are nothing but names with dots: understood without the compiled core.
+"""Paths and patterns of names alone: understood without the compiled core.
 
 Nearly all contracts are made of such patterns. A worker that has no other need then loads no
 core, and a sub-interpreter, where the core does not load, can check them too.
@@ -10,20 +10,24 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["Table", "flags_at", "plain_keys", "plain_table"]
+__all__ = ["Table", "flags_at", "plain_path", "plain_table"]
 
 _NAME = r"[A-Za-z_][A-Za-z_0-9]*"
-_PLAIN = re.compile(rf"(?!(?:domain_ctx|global_ctx|global_)\b){_NAME}(?:\.{_NAME})*", re.ASCII)
+_FIRST = rf"(?!(?:domain_ctx|global_ctx|global_)\b){_NAME}"
+_NUMBER = r"\[(?:0|-?[1-9][0-9]{0,9})\]"
+_PATTERN = re.compile(rf"{_FIRST}(?:\.{_NAME})*", re.ASCII)
+_PATH = re.compile(rf"{_FIRST}(?:\.{_NAME}|{_NUMBER})*", re.ASCII)
 _READ, _WRITE, _PASS = 1, 2, 4  # as in `theus._core.pattern`
 
 Table = tuple[tuple[tuple[str, ...], int], ...]
 
 
-def plain_keys(text: Any) -> tuple[str, ...] | None:
-    """The keys of a path or pattern of names; None where it takes more to understand it."""
-    if isinstance(text, str) and _PLAIN.fullmatch(text):
-        return tuple(text.split("."))
-    return None
+def plain_path(text: Any) -> tuple[str | int, ...] | None:
+    """The keys of a path of names and numbers; None where it takes more to understand it."""
+    if not isinstance(text, str) or not _PATH.fullmatch(text):
+        return None
+    parts = text.replace("[", ".[").split(".")
+    return tuple(int(part[1:-1]) if part[0] == "[" else part for part in parts)
 
 
 def plain_table(reads: Iterable[str], writes: Iterable[str]) -> Table | None:
@@ -31,10 +35,9 @@ def plain_table(reads: Iterable[str], writes: Iterable[str]) -> Table | None:
     table = []
     for patterns, rights in ((reads, _READ), (writes, _READ | _WRITE)):
         for pattern in patterns:
-            keys = plain_keys(pattern)
-            if keys is None:
+            if not isinstance(pattern, str) or not _PATTERN.fullmatch(pattern):
                 return None
-            table.append((keys, rights))
+            table.append((tuple(pattern.split(".")), rights))
     return tuple(table)
 
 

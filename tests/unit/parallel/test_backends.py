@@ -183,6 +183,7 @@ def test_as_completed_works(any_pool):
 
 def test_counts_add_up(any_pool):
     any_pool.submit(tasks.add, 1).result(WAIT)
+    assert any_pool.submit(tasks.fail, "wrong").exception(WAIT) is not None
     deadline = time.monotonic() + WAIT
     while any_pool.stats().pending and time.monotonic() < deadline:
         time.sleep(0.001)
