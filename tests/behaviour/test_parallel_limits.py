@@ -138,3 +138,11 @@ def test_options_that_a_pool_has_not_are_refused(pool: str) -> None:
 def test_options_are_a_mapping_without_what_has_a_place_of_its_own(options: Any) -> None:
     with pytest.raises(SettingsError, match="pool_options"):
         TheusEngine(START, pool_options=options)
+
+
+def test_two_engines_have_their_own_workers() -> None:
+    with engine() as one, engine() as other:
+        pids = {one.run(who)[1], other.run(who)[1]}
+        assert len(pids) == 2
+        one.shutdown()
+        assert other.run(who)[1] in pids

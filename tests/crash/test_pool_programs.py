@@ -392,6 +392,24 @@ if __name__ == "__main__":
     assert nobody_left(process.pid)
 
 
+def test_control_c_during_a_map_ends_it_once(program, tmp_path):
+    process = program(
+        """
+if __name__ == "__main__":
+    with ProcessPool(2) as pool:
+        for _ in pool.map(nap, [sys.argv[1]] * 4, chunk=1):
+            pass
+""",
+        tmp_path / "mark",
+    )
+    text_of(tmp_path / "mark")
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = ends(process, -signal.SIGINT)
+    assert err.count("Traceback") == 1
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert nobody_left(process.pid)
+
+
 def test_control_c_while_workers_start_shows_no_traceback_of_theirs(program, tmp_path):
     process = program(
         """

@@ -365,6 +365,16 @@ def test_workers_may_have_workers(processes):
     assert processes.submit(tasks.nested_pool, 4).result(WAIT) == 8
 
 
+def test_whoever_submits_many_tasks_waits_for_room():
+    with ProcessPool(2, spare=0, max_pending=64) as pool:
+        futures, most = [], 0
+        for number in range(10_000):
+            futures.append(pool.submit(tasks.double, number))
+            most = max(most, pool.stats().pending)
+        assert most <= 64
+        assert [future.result(WAIT) for future in futures] == [2 * one for one in range(10_000)]
+
+
 def test_the_start_method_forkserver():
     with ProcessPool(2, spare=0, method="forkserver", modules=[tasks.__name__]) as pool:
         futures = [pool.submit(tasks.double, number) for number in range(20)]
