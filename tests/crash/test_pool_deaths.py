@@ -165,8 +165,10 @@ def test_all_workers_killed_at_once_with_tasks_waiting():
     with ProcessPool(3, spare=1) as pool:
         pool.start(wait=True)
         futures = [pool.submit(tasks.sleep, 0.002) for _ in range(300)]
-        for pid in pool.pids():
-            os.kill(pid, signal.SIGKILL)
+        pids = pool.pids()
+        with pool._dispatcher._lock:  # no task goes from one that was killed to one that will be
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
         assert [future.result(WAIT) for future in futures] == [0.002] * 300
 
 
