@@ -449,3 +449,18 @@ def fits(validator: SchemaValidator, state: dict[str, Any]) -> bool:
     except SchemaViolationError:
         return False
     return True
+
+
+def test_items_of_a_json_schema_say_nothing_of_mappings_with_whole_numbers_as_keys() -> None:
+    pytest.importorskip("jsonschema")
+    schema = {"properties": {"domain": {"properties": {"m": {"items": {"type": "string"}}}}}}
+    with TheusEngine({"domain": {"m": {}}}, schema=schema) as engine:
+        with engine.transaction() as tx:
+            tx.domain.m[1] = 3
+        assert engine.state.domain.m == {1: 3}
+        with engine.transaction() as tx:
+            tx.domain.m = ["text"]
+        with pytest.raises(SchemaViolationError):
+            with engine.transaction() as tx:
+                tx.domain.m[0] = 3
+        assert engine.state.domain.m == ["text"]

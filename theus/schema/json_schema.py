@@ -147,7 +147,8 @@ class _Place:
             return None
         if isinstance(key, str) and SEPARATE.issuperset(schema):
             return self._property(pointer, schema, key)
-        if isinstance(key, int) and ITEMS.issuperset(schema):
+        is_list = schema.get("type") == "array"  # else the key may be one of a mapping
+        if isinstance(key, int) and is_list and ITEMS.issuperset(schema):
             items = schema.get("items", True)
             is_one = isinstance(items, (Mapping, bool))
             return _Place(self._checker, f"{pointer}/items", items) if is_one else None
